@@ -1,0 +1,2 @@
+//! Traffic generator.
+#![forbid(unsafe_code)]

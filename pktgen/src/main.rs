@@ -1,0 +1,3 @@
+//! The `pktgen` command.
+#![forbid(unsafe_code)]
+fn main() {}

@@ -1,0 +1,2 @@
+//! What the system tests share.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Carrier-grade NAT44, stateful firewall and router.
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! The `vnf` command.
+#![forbid(unsafe_code)]
+fn main() {}
