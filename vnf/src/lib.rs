@@ -1,2 +1,4 @@
 //! Carrier-grade NAT44, stateful firewall and router.
 #![forbid(unsafe_code)]
+
+pub mod config;

@@ -1,0 +1,249 @@
+//! The typed configuration: every name resolved to an index, every default filled in.
+//!
+//! What is here has passed every check; readers need none of their own.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::problem::Problem;
+
+mod nat44;
+
+pub use nat44::{
+    Allocation, DeterministicSettings, ExemptSettings, Filtering, ForwardSettings, Mapping,
+    Nat44Settings, NatLog, StaticSettings,
+};
+
+/// A whole configuration file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `[[acl]]`, in the order of the file.
+    pub acls: Vec<AclSettings>,
+    /// `[dpdk]`.
+    pub dpdk: DpdkSettings,
+    /// Ports first, at the same index as in `ports`, then VLANs; at most 250.
+    pub interfaces: Vec<InterfaceSettings>,
+    /// `[management]`.
+    pub management: ManagementSettings,
+    /// `[nat44]`; without it nothing is translated.
+    pub nat44: Option<Nat44Settings>,
+    /// `[[neighbor]]`.
+    pub neighbors: Vec<NeighborSettings>,
+    /// `[[port]]`: the devices.
+    pub ports: Vec<PortSettings>,
+    /// `[[route]]`; the subnets of the interfaces are not among them.
+    pub routes: Vec<RouteSettings>,
+    /// The session table and its timeouts: from `[nat44]`, or their defaults without it.
+    pub sessions: SessionSettings,
+    /// `[sets]`, by name; rules hold the addresses already.
+    pub sets: BTreeMap<String, Vec<IpNet>>,
+    /// What is accepted, but worth a word.
+    pub warnings: Vec<Problem>,
+    /// `[workers]`.
+    pub workers: WorkerSettings,
+}
+
+/// `[dpdk]`: what the EAL is started with.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DpdkSettings {
+    /// Passed to `rte_eal_init` as they are.
+    pub eal_args: Vec<String>,
+    /// What to do about hugepages.
+    pub hugepages: Hugepages,
+    /// The management core.
+    pub main_core: usize,
+    /// Memory asked of DPDK, in MiB.
+    pub memory_mib: u32,
+    /// One worker on each, 1 to 64; a core named twice is shared.
+    pub worker_cores: Vec<usize>,
+}
+
+/// `dpdk.hugepages`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Hugepages {
+    /// Ordinary pages, with a warning, where there are no hugepages.
+    Auto,
+    /// Ordinary pages.
+    Never,
+    /// No start without hugepages.
+    Required,
+}
+
+/// `[workers]`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct WorkerSettings {
+    /// What a worker does when there is nothing to do.
+    pub idle: Idle,
+}
+
+/// `workers.idle`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Idle {
+    /// Poll, then pause, then sleep.
+    Adaptive,
+    /// Poll without end.
+    Poll,
+}
+
+/// `[management]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ManagementSettings {
+    /// Where the read-only HTTP listener binds; `None`: no TCP listener.
+    pub http: Option<SocketAddr>,
+    /// The Unix socket of the API.
+    pub socket: PathBuf,
+}
+
+/// `[[port]]`: the device; its addresses and roles are in the interface of the same index.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PortSettings {
+    /// A DPDK virtual device string, or a PCI address.
+    pub device: String,
+    /// The MAC address to set; `None`: the device's own.
+    pub mac: Option<[u8; 6]>,
+    /// The MTU to set, without Ethernet and VLAN headers.
+    pub mtu: u16,
+    /// The unique name, shared with VLANs.
+    pub name: String,
+}
+
+/// A port or a VLAN: where packets enter and leave, with addresses of its own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InterfaceSettings {
+    /// Index into `Settings::acls`, asked of packets entering here.
+    pub acl_in: Option<usize>,
+    /// Index into `Settings::acls`, asked of packets leaving here.
+    pub acl_out: Option<usize>,
+    /// Own addresses with their subnets, host bits kept.
+    pub addresses: Vec<IpNet>,
+    /// The own MAC address; `None`: the port's.
+    pub mac: Option<[u8; 6]>,
+    /// The MTU; a VLAN's is its port's unless given.
+    pub mtu: u16,
+    /// The unique name.
+    pub name: String,
+    /// The side of the NAT; `None`: never translated.
+    pub nat: Option<NatRole>,
+    /// Index into `Settings::ports`.
+    pub port: usize,
+    /// The 802.1Q identifier, 1 to 4094; `None`: the port's untagged traffic.
+    pub vlan: Option<u16>,
+}
+
+/// `port.nat`: the side of the NAT an interface is on (RFC 4787).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NatRole {
+    /// The Internet side.
+    External,
+    /// The subscribers' side.
+    Internal,
+}
+
+/// `[[route]]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RouteSettings {
+    /// Where to, several for ECMP by flow; empty: packets are discarded.
+    pub next_hops: Vec<NextHopSettings>,
+    /// The destination, host bits zero.
+    pub prefix: IpNet,
+}
+
+/// One of `route.next_hops`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NextHopSettings {
+    /// The neighbour's address, in a subnet of `interface`.
+    pub address: IpAddr,
+    /// Index into `Settings::interfaces`.
+    pub interface: usize,
+}
+
+/// `[[neighbor]]`: a static ARP or ND entry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NeighborSettings {
+    /// The neighbour's address, in a subnet of `interface`.
+    pub address: IpAddr,
+    /// Index into `Settings::interfaces`.
+    pub interface: usize,
+    /// Its MAC address.
+    pub mac: [u8; 6],
+}
+
+/// Limits and timeouts of all sessions, translated or not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SessionSettings {
+    /// Sessions of all workers together, 1 to 200,000,000.
+    pub max_sessions: u32,
+    /// Sessions of one internal host.
+    pub max_sessions_per_host: u32,
+    /// New sessions of one internal host per second; 0: no limit.
+    pub new_sessions_per_host: u32,
+    /// How long an idle session lives.
+    pub timeouts: Timeouts,
+}
+
+/// `[nat44.timeouts]`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Timeouts {
+    /// ICMP queries (RFC 5508 REQ-2), and every protocol without ports.
+    pub icmp: Duration,
+    /// Established TCP connections (RFC 5382 REQ-5).
+    pub tcp_established: Duration,
+    /// TCP connections opening or closing (RFC 5382 REQ-5).
+    pub tcp_transitory: Duration,
+    /// UDP (RFC 4787 REQ-5).
+    pub udp: Duration,
+}
+
+/// `[[acl]]`: rules tried in order, the first match decides.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AclSettings {
+    /// What becomes of a packet no rule matches.
+    pub default: AclAction,
+    /// The unique name.
+    pub name: String,
+    /// In the order of the file.
+    pub rules: Vec<RuleSettings>,
+}
+
+/// `acl.rule.action` and `acl.default`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AclAction {
+    /// Drop silently.
+    Deny,
+    /// Let pass.
+    Permit,
+    /// Drop, and answer with a TCP RST or ICMP administratively prohibited.
+    Reject,
+}
+
+/// `[[acl.rule]]`; an empty list matches anything.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RuleSettings {
+    /// What becomes of a matching packet.
+    pub action: AclAction,
+    /// Destination prefixes.
+    pub destination: Vec<IpNet>,
+    /// Destination ports.
+    pub destination_ports: Vec<RangeInclusive<u16>>,
+    /// The ICMP or ICMPv6 type.
+    pub icmp_type: Option<u8>,
+    /// Where the rule starts in the file, from 1.
+    pub line: usize,
+    /// Whether matches are logged.
+    pub log: bool,
+    /// The IP protocol number; `None`: any.
+    pub protocol: Option<u8>,
+    /// Source prefixes.
+    pub source: Vec<IpNet>,
+    /// Source ports.
+    pub source_ports: Vec<RangeInclusive<u16>>,
+    /// Whether replies of a permitted flow pass without a rule of their own.
+    pub state: bool,
+    /// The rule on one line, as `show acl` prints it; sets by their names.
+    pub text: String,
+}
