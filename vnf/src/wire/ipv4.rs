@@ -1,0 +1,98 @@
+//! IPv4 headers (RFC 791).
+
+use zerocopy::network_endian::U16;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::wire::checksum::{Delta, Sum};
+
+/// Octets of an IPv4 header without options.
+pub const HEADER: usize = size_of::<Ipv4Header>();
+/// The fragment field's "don't fragment" bit.
+pub const DONT_FRAGMENT: u16 = 0x4000;
+/// The fragment field's "more fragments" bit.
+pub const MORE_FRAGMENTS: u16 = 0x2000;
+/// The fragment field's offset, in units of 8 octets.
+pub const FRAGMENT_OFFSET: u16 = 0x1fff;
+
+/// An IPv4 header without options.
+#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Ipv4Header {
+    /// Version (high 4 bits) and header length in 32-bit words.
+    pub version_ihl: u8,
+    /// DSCP (high 6 bits) and ECN.
+    pub traffic_class: u8,
+    /// Octets of header and payload.
+    pub total_length: U16,
+    /// Identification, the same in all fragments of a datagram.
+    pub id: U16,
+    /// Flags (high 3 bits) and fragment offset in units of 8 octets.
+    pub fragment: U16,
+    /// Hops left.
+    pub ttl: u8,
+    /// What follows the header, a number from [`protocol`](super::protocol).
+    pub protocol: u8,
+    /// Checksum over the header with its options.
+    pub checksum: U16,
+    /// The sender.
+    pub source: [u8; 4],
+    /// The receiver.
+    pub destination: [u8; 4],
+}
+
+impl Ipv4Header {
+    /// The version field.
+    #[inline]
+    pub fn version(&self) -> u8 {
+        self.version_ihl >> 4
+    }
+
+    /// Octets of the header with options, as its length field says: 0 to 60.
+    #[inline]
+    pub fn header_len(&self) -> usize {
+        usize::from(self.version_ihl & 0x0f) * 4
+    }
+
+    /// Whether routers must not fragment this packet.
+    #[inline]
+    pub fn dont_fragment(&self) -> bool {
+        self.fragment.get() & DONT_FRAGMENT != 0
+    }
+
+    /// Whether more fragments of this datagram follow.
+    #[inline]
+    pub fn more_fragments(&self) -> bool {
+        self.fragment.get() & MORE_FRAGMENTS != 0
+    }
+
+    /// Where this fragment's payload lies in its datagram, in octets.
+    #[inline]
+    pub fn fragment_offset(&self) -> usize {
+        usize::from(self.fragment.get() & FRAGMENT_OFFSET) * 8
+    }
+
+    /// Whether this is a fragment of a larger datagram.
+    #[inline]
+    pub fn is_fragment(&self) -> bool {
+        self.fragment.get() & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0
+    }
+
+    /// Takes one hop off and updates the checksum; the TTL is at least 1.
+    #[inline]
+    pub fn decrement_ttl(&mut self) {
+        self.ttl = self.ttl.wrapping_sub(1);
+        self.update_checksum(Delta::TTL_DECREMENT);
+    }
+
+    /// Updates the checksum for a change of header words.
+    #[inline]
+    pub fn update_checksum(&mut self, delta: Delta) {
+        self.checksum = delta.apply(self.checksum.get()).into();
+    }
+}
+
+/// Whether the checksum of a header with its options is right.
+#[inline]
+pub fn checksum_is_valid(header: &[u8]) -> bool {
+    Sum::of(header).is_valid()
+}
