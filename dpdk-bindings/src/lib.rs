@@ -1,1 +1,5 @@
 //! Safe DPDK.
+
+pub mod error;
+
+pub use error::{Errno, Error, Result};
