@@ -1,0 +1,3 @@
+//! Where packets go next.
+
+pub mod route_table;
