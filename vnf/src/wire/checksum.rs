@@ -140,7 +140,10 @@ impl Delta {
     #[inline]
     #[must_use]
     pub const fn apply_to(self, protocol: u8, checksum: u16) -> u16 {
-        if protocol == protocol::UDP { self.apply_udp(checksum) } else { self.apply(checksum) }
+        match protocol {
+            protocol::UDP | protocol::UDP_LITE => self.apply_udp(checksum),
+            _ => self.apply(checksum),
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! IPv4 headers (RFC 791).
 
+pub mod address;
+pub mod options;
+
 use zerocopy::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -1,5 +1,8 @@
 //! IPv6 headers (RFC 8200).
 
+pub mod address;
+pub mod extensions;
+
 use zerocopy::network_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -24,13 +24,14 @@ pub const fn has_ports(protocol: u8) -> bool {
     )
 }
 
-/// Where the Internet checksum lies in a transport header; `None` for protocols this VNF does not rewrite.
+/// Where the Internet checksum lies in a transport header; `None` where there is none.
 #[inline]
 pub const fn checksum_offset(protocol: u8) -> Option<usize> {
     match protocol {
         protocol::ICMP | protocol::ICMPV6 => Some(icmp::CHECKSUM),
         protocol::TCP => Some(tcp::CHECKSUM),
-        protocol::UDP => Some(udp::CHECKSUM),
+        // DCCP and UDP-Lite keep it where UDP does, and always cover pseudo-header and header.
+        protocol::UDP | protocol::DCCP | protocol::UDP_LITE => Some(udp::CHECKSUM),
         _ => None,
     }
 }
