@@ -1,7 +1,12 @@
 //! The management core: what the API says, how it is asked, and who answers.
 
+pub mod api;
+pub mod client;
 pub mod event_loop;
 pub mod metrics;
 pub mod notify;
 pub mod request;
+pub mod socket;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod view;

@@ -3,26 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::mgmt::view::samples;
-
-fn snapshot() -> MetricsSnapshot {
-    MetricsSnapshot {
-        version: samples::version(),
-        ports: vec![samples::port()],
-        drops: Drops::from([("acl-denied".to_owned(), 7), ("no-route".to_owned(), 0)]),
-        workers: vec![samples::worker()],
-        poll_gaps_s: vec![0.000_25],
-        sessions: 3,
-        session_limit: 1000,
-        sessions_opened: 12,
-        sessions_closed: BTreeMap::from([("timeout".to_owned(), 9)]),
-        pool: vec![samples::pool(), samples::pool()],
-        memory: vec![samples::memory()],
-        acl: vec![samples::acl()],
-        reloads_applied: 2,
-        reloads_refused: 1,
-    }
-}
+use crate::mgmt::testing::metrics as snapshot;
 
 #[test]
 fn every_family_of_the_contract_has_its_sample() {
@@ -88,9 +69,9 @@ fn every_sample_follows_its_help_and_type_and_appears_once() {
 
 #[test]
 fn labels_are_escaped() {
-    let mut snapshot = snapshot();
-    snapshot.ports[0].name = "a\"b\\c\nd".to_owned();
-    assert!(snapshot.render().contains(r#"vnf_port_up{port="a\"b\\c\nd"} 1"#));
+    let mut metrics = snapshot();
+    metrics.ports[0].name = "a\"b\\c\nd".to_owned();
+    assert!(metrics.render().contains(r#"vnf_port_up{port="a\"b\\c\nd"} 1"#));
 }
 
 /// The contract's one name that ends like a counter and is a gauge.
