@@ -1,0 +1,118 @@
+//! Routes and static neighbours: next hops are neighbours of some interface.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::below;
+use super::interfaces::Network;
+use crate::config::report::{Found, Report};
+use crate::config::section::route::{Neighbor, Route};
+use crate::config::settings::{NeighborSettings, NextHopSettings, RouteSettings};
+
+/// Checks and resolves the routes.
+pub(super) fn routes(
+    routes: &[Route],
+    network: &Network,
+    report: &Report<'_>,
+) -> Vec<RouteSettings> {
+    let mut resolved = Vec::new();
+    for (index, route) in routes.iter().enumerate() {
+        check_prefix(route, &routes[..index], network, report);
+        match (route.next_hops.as_deref(), route.discard) {
+            (Some([]), false) if !report.incomplete() => {
+                let place = below(&route.place, "next_hops");
+                report.error(&place, "found nothing, expected next hops, or discard = true");
+            }
+            (Some([_, ..]), true) => {
+                let place = below(&route.place, "discard");
+                report.error(&place, "found true, expected false where there are next hops");
+            }
+            _ => {}
+        }
+        let Some(prefix) = &route.prefix else { continue };
+        let mut next_hops: Vec<NextHopSettings> = Vec::new();
+        for found in route.next_hops.iter().flatten() {
+            if let Some(hop) = next_hop(found, &prefix.value, network, report) {
+                if next_hops.contains(&hop) {
+                    found.reject(report, "each next hop once");
+                }
+                next_hops.push(hop);
+            }
+        }
+        resolved.push(RouteSettings { next_hops, prefix: prefix.value });
+    }
+    resolved
+}
+
+fn check_prefix(route: &Route, before: &[Route], network: &Network, report: &Report<'_>) {
+    let Some(prefix) = &route.prefix else { return };
+    let mut routed = before.iter().filter_map(|route| route.prefix.as_ref());
+    if let Some(other) = routed.find(|other| other.value == prefix.value) {
+        let line = other.place.line;
+        prefix.reject(report, format!("each prefix once: line {line} has this one"));
+    }
+    let connected = |subnet: &IpNet| subnet.trunc() == prefix.value;
+    let owner = network.interfaces.iter().find(|port| port.addresses.iter().any(connected));
+    if let Some(owner) = owner {
+        let name = &owner.name;
+        prefix.reject(report, format!("a prefix that is no interface's subnet: \"{name}\" has it"));
+    }
+}
+
+fn next_hop(
+    found: &Found<IpAddr>,
+    prefix: &IpNet,
+    network: &Network,
+    report: &Report<'_>,
+) -> Option<NextHopSettings> {
+    let address = found.value;
+    if address.is_ipv4() != prefix.addr().is_ipv4() {
+        let family = if prefix.addr().is_ipv4() { "an IPv4" } else { "an IPv6" };
+        found.reject(report, format!("{family} address, as the prefix is"));
+        return None;
+    }
+    if network.owns(address) {
+        found.reject(report, "a neighbour's address, not the own one");
+        return None;
+    }
+    let interface = network.interface_of(address);
+    if interface.is_none() && network.addresses_known && !report.incomplete() {
+        found.reject(report, "an address in the subnet of a port or VLAN");
+    }
+    Some(NextHopSettings { address, interface: interface? })
+}
+
+/// Checks and resolves the static neighbours.
+pub(super) fn neighbors(
+    neighbors: &[Neighbor],
+    network: &Network,
+    report: &Report<'_>,
+) -> Vec<NeighborSettings> {
+    let mut resolved: Vec<NeighborSettings> = Vec::new();
+    for neighbor in neighbors {
+        let what = "the name of a port or VLAN";
+        let port = neighbor.port.as_ref().and_then(|name| network.names.find(name, what, report));
+        let (Some(interface), Some(found), Some(mac)) = (port, &neighbor.address, neighbor.mac)
+        else {
+            continue;
+        };
+        let address = found.value;
+        let subnets = &network.interfaces[interface].addresses;
+        let within = subnets.iter().any(|subnet| subnet.contains(&address));
+        let link_local = matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+        if network.owns(address) {
+            found.reject(report, "a neighbour's address, not the own one");
+        } else if !within && !link_local && network.addresses_known && !report.incomplete() {
+            let name = &network.interfaces[interface].name;
+            found.reject(report, format!("an address in a subnet of \"{name}\""));
+        }
+        let same =
+            |known: &NeighborSettings| (known.interface, known.address) == (interface, address);
+        if resolved.iter().any(same) {
+            found.reject(report, "each neighbour of a port once");
+        }
+        resolved.push(NeighborSettings { address, interface, mac });
+    }
+    resolved
+}

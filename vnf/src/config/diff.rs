@@ -1,0 +1,198 @@
+//! What changes between two configurations, and what of it needs a restart.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::settings::{AclSettings, Settings};
+
+/// What a reload would do.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Diff {
+    /// One sentence for each change.
+    pub changes: Vec<String>,
+    /// The keys whose change needs a restart; unless empty, a reload is refused.
+    pub restart_required: Vec<String>,
+}
+
+/// Compares two configurations; where they stand in their files does not matter.
+pub fn diff(old: &Settings, new: &Settings) -> Diff {
+    let mut diff = Diff::default();
+    let (old_json, new_json) = (old.to_json(), new.to_json());
+    let keys = keys(&old_json).chain(keys(&new_json)).collect::<BTreeSet<_>>();
+    for key in keys.into_iter().filter(|key| *key != "acl") {
+        diff.compare(key, old_json.get(key), new_json.get(key));
+    }
+    diff.compare_acls(&old.acls, &new.acls);
+    // Workers hold interfaces by their index.
+    let names = |settings: &Settings| {
+        settings.interfaces.iter().map(|port| port.name.clone()).collect::<Vec<_>>()
+    };
+    let (mut before, mut after) = (names(old), names(new));
+    if before != after {
+        before.sort_unstable();
+        after.sort_unstable();
+        if before == after {
+            diff.changed("port", "port: in another order".to_owned());
+        }
+    }
+    // Reserved at start, with or without [nat44].
+    if old.nat44.is_some() != new.nat44.is_some()
+        && old.sessions.max_sessions != new.sessions.max_sessions
+    {
+        let (old, new) = (old.sessions.max_sessions, new.sessions.max_sessions);
+        diff.changed("nat44.max_sessions", format!("nat44.max_sessions: {old} becomes {new}"));
+    }
+    diff
+}
+
+impl Diff {
+    fn compare(&mut self, path: &str, old: Option<&Value>, new: Option<&Value>) {
+        match (old, new) {
+            _ if old == new => {}
+            (Some(Value::Object(old)), Some(Value::Object(new))) => {
+                let keys = old.keys().chain(new.keys()).collect::<BTreeSet<_>>();
+                for key in keys {
+                    self.compare(&format!("{path}.{key}"), old.get(key), new.get(key));
+                }
+            }
+            (Some(Value::Array(old)), Some(Value::Array(new))) if tables(old) && tables(new) => {
+                self.compare_tables(path, old, new);
+            }
+            (Some(old), Some(new)) => self.changed(path, format!("{path}: {old} becomes {new}")),
+            (None, Some(Value::Object(_))) => self.changed(path, format!("{path} is new")),
+            (None, Some(new)) => self.changed(path, format!("{path}: set to {new}")),
+            (Some(_), None) => self.changed(path, format!("{path} is gone")),
+            (None, None) => {}
+        }
+    }
+
+    /// Tables are the same where what names them is; their order does not matter.
+    fn compare_tables(&mut self, path: &str, old: &[Value], new: &[Value]) {
+        let find = |tables: &[Value], wanted: &str| {
+            tables.iter().find(|table| label(table) == wanted).cloned()
+        };
+        let labels = old.iter().chain(new).map(label).collect::<BTreeSet<_>>();
+        for name in labels {
+            let (old, new) = (find(old, &name), find(new, &name));
+            self.compare(&format!("{path}[{name}]"), old.as_ref(), new.as_ref());
+        }
+    }
+
+    fn compare_acls(&mut self, old: &[AclSettings], new: &[AclSettings]) {
+        let names = old.iter().chain(new).map(|acl| &acl.name).collect::<BTreeSet<_>>();
+        for name in names {
+            let find = |acls: &[AclSettings]| acls.iter().find(|acl| acl.name == *name).cloned();
+            let path = format!("acl[{name}]");
+            let (old, new) = match (find(old), find(new)) {
+                (Some(old), Some(new)) => (old, new),
+                (None, _) => {
+                    self.changed(&path, format!("{path} is new"));
+                    continue;
+                }
+                (_, None) => {
+                    self.changed(&path, format!("{path} is gone"));
+                    continue;
+                }
+            };
+            if old.default != new.default {
+                self.changed(
+                    &path,
+                    format!("{path}: default is now {:?}", new.default).to_lowercase(),
+                );
+            }
+            self.compare_rules(&path, &old, &new);
+        }
+    }
+
+    fn compare_rules(&mut self, path: &str, old: &AclSettings, new: &AclSettings) {
+        let texts = |acl: &AclSettings| acl.rules.iter().map(|rule| rule.text.clone()).collect();
+        let (old_texts, new_texts): (Vec<String>, Vec<String>) = (texts(old), texts(new));
+        let mut gone = old_texts.clone();
+        let mut added = Vec::new();
+        for text in &new_texts {
+            match gone.iter().position(|known| known == text) {
+                Some(index) => drop(gone.remove(index)),
+                None => added.push(text),
+            }
+        }
+        if gone.is_empty() && added.is_empty() && old_texts != new_texts {
+            self.changed(path, format!("{path}: rules in another order"));
+        }
+        for text in &gone {
+            self.changed(path, format!("{path}: without \"{text}\""));
+        }
+        for text in added {
+            self.changed(path, format!("{path}: with \"{text}\""));
+        }
+    }
+
+    fn changed(&mut self, path: &str, sentence: String) {
+        let bare = bare(path);
+        let section = bare.split('.').next().unwrap_or_default();
+        if RESTART_SECTIONS.contains(&section) || RESTART_KEYS.contains(&&*bare) {
+            self.restart_required.push(path.to_owned());
+        }
+        self.changes.push(sentence);
+    }
+}
+
+fn keys(value: &Value) -> impl Iterator<Item = &str> {
+    value.as_object().into_iter().flat_map(Map::keys).map(String::as_str)
+}
+
+fn tables(list: &[Value]) -> bool {
+    list.iter().all(Value::is_object)
+}
+
+/// What names a table in paths: its name, else the keys that make it unique.
+fn label(table: &Value) -> String {
+    let named = |keys: &[&str]| {
+        let words = keys.iter().map(|key| match table.get(key)? {
+            Value::String(word) => Some(word.clone()),
+            other => Some(other.to_string()),
+        });
+        words.collect::<Option<Vec<_>>>().map(|words| words.join(" "))
+    };
+    let named = IDENTITIES.iter().find_map(|keys| named(keys));
+    named.unwrap_or_else(|| table.to_string())
+}
+
+/// A path without what stands in brackets: `port[lan].mtu` is `port.mtu`.
+fn bare(path: &str) -> String {
+    let mut depth = 0u32;
+    let outside = |c: &char| {
+        depth = if *c == '[' { depth + 1 } else { depth };
+        let keep = depth == 0;
+        depth = if *c == ']' { depth.saturating_sub(1) } else { depth };
+        keep
+    };
+    path.chars().filter(outside).collect()
+}
+
+/// Keys that make a table unique, tried in order.
+const IDENTITIES: &[&[&str]] = &[
+    &["name"],
+    &["prefix"],
+    &["port", "address"],
+    &["protocol", "external"],
+    &["external"],
+    &["source", "destination"],
+];
+
+/// Read at start only: devices, what is bound to them, and reserved memory.
+const RESTART_KEYS: &[&str] = &[
+    "nat44.max_sessions",
+    "port",
+    "port.device",
+    "port.mac",
+    "port.mtu",
+    "vlan",
+    "vlan.id",
+    "vlan.mac",
+    "vlan.mtu",
+    "vlan.port",
+];
+
+/// Sections read at start only.
+const RESTART_SECTIONS: &[&str] = &["dpdk", "management", "workers"];
