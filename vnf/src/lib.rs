@@ -3,5 +3,6 @@
 
 pub mod config;
 pub mod forward;
+pub mod icmp;
 pub mod mgmt;
 pub mod wire;

@@ -91,7 +91,7 @@ impl Delta {
     /// The delta of replacing one word.
     #[inline]
     pub const fn of_u16(old: u16, new: u16) -> Self {
-        Self(add(!old, new))
+        Self::canonical(add(!old, new))
     }
 
     /// The delta of replacing two words, such as an IPv4 address.
@@ -99,13 +99,13 @@ impl Delta {
     pub const fn of_u32(old: u32, new: u32) -> Self {
         let high = add(!((old >> 16) as u16), (new >> 16) as u16);
         let low = add(!(old as u16), new as u16);
-        Self(add(high, low))
+        Self::canonical(add(high, low))
     }
 
     /// The delta of replacing bytes that start at an even offset.
     #[inline]
     pub fn of_bytes(old: &[u8], new: &[u8]) -> Self {
-        Self(add(!Sum::of(old).fold(), Sum::of(new).fold()))
+        Self::canonical(add(!Sum::of(old).fold(), Sum::of(new).fold()))
     }
 
     /// The delta of both changes together.
@@ -119,7 +119,13 @@ impl Delta {
     #[inline]
     #[must_use]
     pub const fn inverse(self) -> Self {
-        Self(!self.0)
+        Self::canonical(!self.0)
+    }
+
+    /// Of the two zeros the one that leaves every checksum as it is, 0xffff included.
+    #[inline]
+    const fn canonical(sum: u16) -> Self {
+        Self(if sum == 0xffff { 0 } else { sum })
     }
 
     /// The checksum after the change.
@@ -237,6 +243,15 @@ mod tests {
                 assert_eq!(after % 0xffff, delta.apply(checksum) % 0xffff);
             }
         }
+    }
+
+    #[test]
+    fn no_change_leaves_every_checksum() {
+        for word in 0..=u16::MAX {
+            assert_eq!(Delta::of_u16(word, word), Delta::default());
+            assert_eq!(Delta::default().apply(word), word);
+        }
+        assert_eq!(Delta::of_bytes(&[1, 2, 3], &[1, 2, 3]).inverse(), Delta::default());
     }
 
     #[test]

@@ -80,12 +80,56 @@ impl Layer2 {
     }
 }
 
-/// Swaps a frame's MAC addresses; a frame too short for them stays as it is.
-#[inline]
-pub fn swap_addresses(frame: &mut [u8]) {
-    if let Some(header) = wire::at_mut::<EthernetHeader>(frame, 0) {
-        (header.destination, header.source) = (header.source, header.destination);
+/// Who a frame of the VNF's own goes from and to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Link {
+    /// Who shall receive the frame.
+    pub destination: MacAddr,
+    /// The port's own address.
+    pub source: MacAddr,
+    /// The VLAN id of an 802.1Q tag; 0 for none.
+    pub vlan: u16,
+}
+
+impl Link {
+    /// The way back to the sender of `frame`; `None` when that is not one station.
+    pub fn back(frame: &[u8]) -> Option<Self> {
+        let header: &EthernetHeader = wire::at(frame, 0)?;
+        let vlan = Layer2::parse(frame)?.vlan;
+        let link = Self { destination: header.source, source: header.destination, vlan };
+        (link.destination.is_unicast() && link.source.is_unicast()).then_some(link)
     }
+
+    /// Writes the addresses over those of a frame with the same tag, and returns where its payload starts.
+    pub fn write_back(&self, frame: &mut [u8]) -> Option<usize> {
+        let l3 = Layer2::parse(frame)?.l3;
+        let header: &mut EthernetHeader = wire::at_mut(frame, 0)?;
+        (header.destination, header.source) = (self.destination, self.source);
+        Some(l3)
+    }
+
+    /// Writes the headers of a frame and returns where its payload starts; `None` when there is no room.
+    pub fn write(&self, out: &mut [u8], ether_type: u16) -> Option<usize> {
+        let first = if self.vlan == 0 { ether_type } else { VLAN };
+        *wire::at_mut(out, 0)? = EthernetHeader {
+            destination: self.destination,
+            source: self.source,
+            ether_type: first.into(),
+        };
+        if self.vlan == 0 {
+            return Some(HEADER);
+        }
+        *wire::at_mut(out, HEADER)? =
+            VlanTag { control: (self.vlan & 0x0fff).into(), ether_type: ether_type.into() };
+        Some(HEADER + TAG)
+    }
+}
+
+/// Fills a frame of `length` octets with zeros to the shortest one and returns its length.
+pub fn pad(out: &mut [u8], length: usize) -> Option<usize> {
+    let padded = length.max(MIN_FRAME);
+    out.get_mut(length..padded)?.fill(0);
+    Some(padded)
 }
 
 /// A MAC address.
@@ -200,11 +244,35 @@ mod tests {
     }
 
     #[test]
-    fn addresses_swap() {
-        let mut frame = [1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 8, 0];
-        swap_addresses(&mut frame);
-        assert_eq!(frame, [2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 8, 0]);
-        swap_addresses(&mut frame[..13]);
-        assert_eq!(frame[0], 2);
+    fn the_way_back_has_one_station_at_each_end() {
+        let (ours, theirs) = (MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2]));
+        for vlan in [0, 7] {
+            let mut frame = [0; 20];
+            let there = Link { destination: ours, source: theirs, vlan };
+            let l3 = there.write(&mut frame, IPV4).unwrap();
+            assert_eq!(Layer2::parse(&frame), Some(Layer2 { ether_type: IPV4, vlan, l3 }));
+            let back = Link { destination: theirs, source: ours, vlan };
+            assert_eq!(Link::back(&frame), Some(back));
+            assert_eq!(back.write_back(&mut frame), Some(l3));
+            assert_eq!(Link::back(&frame), Some(there));
+            frame[6] |= 1;
+            assert_eq!(Link::back(&frame), None);
+        }
+        let broadcast = Link { destination: MacAddr::BROADCAST, source: theirs, vlan: 0 };
+        let mut frame = [0; 14];
+        assert_eq!(broadcast.write(&mut frame, ARP), Some(14));
+        assert_eq!(Link::back(&frame), None);
+        assert_eq!(broadcast.write(&mut frame[..13], ARP), None);
+        assert_eq!(Link { vlan: 1, ..broadcast }.write(&mut frame, ARP), None);
+    }
+
+    #[test]
+    fn padding_is_zero() {
+        let mut frame = [0xff; 64];
+        assert_eq!(pad(&mut frame, 42), Some(60));
+        assert_eq!(frame[41..61], [&[0xff][..], &[0; 18], &[0xff]].concat());
+        assert_eq!(pad(&mut frame, 64), Some(64));
+        assert_eq!(pad(&mut frame[..59], 42), None);
+        assert_eq!(pad(&mut frame, 65), None);
     }
 }

@@ -6,6 +6,7 @@ pub mod options;
 use zerocopy::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use crate::wire;
 use crate::wire::checksum::{Delta, Sum};
 
 /// Octets of an IPv4 header without options.
@@ -92,6 +93,17 @@ impl Ipv4Header {
     pub fn update_checksum(&mut self, delta: Delta) {
         self.checksum = delta.apply(self.checksum.get()).into();
     }
+}
+
+/// The network packet at the start of `bytes` without what follows it, its header with options first.
+///
+/// `None` unless version, lengths and header checksum are right (RFC 1812 5.2.2).
+pub fn packet(bytes: &[u8]) -> Option<(&Ipv4Header, &[u8])> {
+    let header: &Ipv4Header = wire::at(bytes, 0)?;
+    let packet = bytes.get(..usize::from(header.total_length.get()))?;
+    let length = header.header_len();
+    (header.version() == 4 && length >= HEADER && checksum_is_valid(packet.get(..length)?))
+        .then_some((header, packet))
 }
 
 /// Whether the checksum of a header with its options is right.

@@ -13,6 +13,7 @@ pub mod tcp;
 pub mod transport;
 pub mod udp;
 
+use self::ethernet::Layer2;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// A fixed-size header that can be read in place at any address.
@@ -29,4 +30,11 @@ pub fn at<T: Header>(bytes: &[u8], offset: usize) -> Option<&T> {
 #[inline(always)]
 pub fn at_mut<T: Header>(bytes: &mut [u8], offset: usize) -> Option<&mut T> {
     Some(T::mut_from_prefix(bytes.get_mut(offset..)?).ok()?.0)
+}
+
+/// What follows the Ethernet header and tag of a frame of this EtherType; `None` for other frames.
+#[inline]
+pub fn network(frame: &[u8], ether_type: u16) -> Option<&[u8]> {
+    let layer2 = Layer2::parse(frame)?;
+    if layer2.ether_type == ether_type { frame.get(layer2.l3..) } else { None }
 }

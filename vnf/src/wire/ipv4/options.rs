@@ -51,8 +51,10 @@ fn is_well_formed(kind: u8, option: &[u8]) -> bool {
     }
 }
 
+/// The option of one octet that means nothing.
+pub const NO_OPERATION: u8 = 1;
+
 const END: u8 = 0;
-const NO_OPERATION: u8 = 1;
 const RECORD_ROUTE: u8 = 7;
 const TIMESTAMP: u8 = 68;
 const LOOSE_SOURCE_ROUTE: u8 = 131;

@@ -62,7 +62,9 @@ pub enum Reason {
     Truncated,
 }
 
-/// Finds the upper-layer header of a packet that starts with its IPv6 header and is as long as that says.
+/// Finds the upper-layer header of a packet that starts with its IPv6 header.
+///
+/// A packet shorter than its header says, as ICMPv6 errors quote them, is walked as far as it goes.
 #[inline]
 pub fn upper(packet: &[u8]) -> Result<Upper, Refused> {
     let header: &Ipv6Header = wire::at(packet, 0).ok_or(TRUNCATED)?;
@@ -70,7 +72,7 @@ pub fn upper(packet: &[u8]) -> Result<Upper, Refused> {
         protocol @ (protocol::TCP | protocol::UDP | protocol::ICMPV6) => {
             Ok(Upper { protocol, offset: ipv6::HEADER, fragment: None })
         }
-        first => walk(packet, first, ipv6::address::is_multicast(header.destination)),
+        _ => walk(packet, header),
     }
 }
 
@@ -79,8 +81,10 @@ const MOST: usize = 8;
 const TRUNCATED: Refused = Refused { reason: Reason::Truncated, problem: None };
 
 #[cold]
-fn walk(packet: &[u8], first: u8, multicast: bool) -> Result<Upper, Refused> {
-    let mut upper = Upper { protocol: first, offset: ipv6::HEADER, fragment: None };
+fn walk(packet: &[u8], header: &Ipv6Header) -> Result<Upper, Refused> {
+    let multicast = ipv6::address::is_multicast(header.destination);
+    let length = ipv6::HEADER + usize::from(header.payload_length.get());
+    let mut upper = Upper { protocol: header.next_header, offset: ipv6::HEADER, fragment: None };
     let mut pointer = NEXT_HEADER; // to the next header field that names the header at `offset`
     for _ in 0..=MOST {
         let Upper { protocol, offset, fragment } = upper;
@@ -88,11 +92,7 @@ fn walk(packet: &[u8], first: u8, multicast: bool) -> Result<Upper, Refused> {
             protocol,
             protocol::HOPOPT | protocol::IPV6_ROUTE | protocol::IPV6_FRAG | protocol::IPV6_OPTS
         ) {
-            return if fragment.is_some() {
-                complete_first_fragment(packet, upper)
-            } else {
-                Ok(upper)
-            };
+            return if fragment.is_some() { complete_fragment(length, upper) } else { Ok(upper) };
         }
         let Some(header) = extension(packet, protocol, offset) else {
             return Err(truncated(fragment));
@@ -104,7 +104,7 @@ fn walk(packet: &[u8], first: u8, multicast: bool) -> Result<Upper, Refused> {
             protocol::HOPOPT => check_options(header, offset, multicast)?,
             protocol::IPV6_ROUTE => check_routing(header, offset)?,
             protocol::IPV6_FRAG => {
-                let found = check_fragment(header, offset, packet.len())?;
+                let found = check_fragment(header, offset, length)?;
                 if fragment.is_some() {
                     return Err(Refused { reason: Reason::BadFragment, problem: None });
                 }
@@ -176,13 +176,13 @@ fn check_routing(header: &[u8], offset: usize) -> Result<(), Refused> {
 }
 
 /// RFC 8200 4.5: all fragments but the last are multiples of 8 octets, and no packet exceeds 65,535.
-fn check_fragment(header: &[u8], offset: usize, packet: usize) -> Result<Fragment, Refused> {
+fn check_fragment(header: &[u8], offset: usize, length: usize) -> Result<Fragment, Refused> {
     let &[_, _, a, b, c, d, e, f] = header else { return Err(TRUNCATED) };
     let id = u32::from_be_bytes([c, d, e, f]);
     let field = u16::from_be_bytes([a, b]);
     let fragment =
         Fragment { header: offset, id, more: field & 1 != 0, offset: usize::from(field & !7) };
-    let payload = packet - (offset + header.len());
+    let payload = length.saturating_sub(offset + header.len());
     if fragment.more && (!payload.is_multiple_of(8) || payload == 0) {
         return Err(refused(Reason::BadFragment, ERRONEOUS_FIELD, PAYLOAD_LENGTH));
     }
@@ -194,14 +194,14 @@ fn check_fragment(header: &[u8], offset: usize, packet: usize) -> Result<Fragmen
 }
 
 /// RFC 7112: the first fragment holds all headers, the upper-layer one included.
-fn complete_first_fragment(packet: &[u8], upper: Upper) -> Result<Upper, Refused> {
+fn complete_fragment(length: usize, upper: Upper) -> Result<Upper, Refused> {
     let least = match upper.protocol {
         protocol::TCP => wire::tcp::HEADER,
         protocol::UDP => wire::udp::HEADER,
         protocol::ICMPV6 => icmp::HEADER,
         _ => 0,
     };
-    let complete = packet.len() >= upper.offset + least;
+    let complete = length >= upper.offset + least;
     if complete { Ok(upper) } else { Err(truncated(upper.fragment)) }
 }
 
