@@ -64,7 +64,12 @@ pub(crate) fn check(call: &'static str, answer: i32) -> Result<i32> {
 
 /// Keeps an error line that DPDK logged on this thread, for the [`Error`] of the call that is failing.
 pub(crate) fn remember_logged(line: &str) {
-    LOGGED.with_borrow_mut(|lines| {
+    // A thread on its way out has nobody left to tell.
+    let _ = LOGGED.try_with(|lines| {
+        let mut lines = lines.borrow_mut();
+        if lines.len() + line.len() > LOGGED_MAX {
+            return;
+        }
         if !lines.is_empty() {
             lines.push_str("; ");
         }
@@ -77,19 +82,11 @@ fn take_logged() -> Option<Box<str>> {
     (!lines.is_empty()).then(|| lines.into_boxed_str())
 }
 
+/// Octets of log kept for an error, so that a driver which complains for ever costs no memory.
+const LOGGED_MAX: usize = 1024;
+
 thread_local! {
     static LOGGED: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-/// Numbers of `errno.h` that this crate itself answers with.
-pub(crate) mod errno {
-    pub(crate) const ENOENT: i32 = 2;
-    pub(crate) const ENOMEM: i32 = 12;
-    pub(crate) const EBUSY: i32 = 16;
-    pub(crate) const ENODEV: i32 = 19;
-    pub(crate) const EINVAL: i32 = 22;
-    pub(crate) const EMSGSIZE: i32 = 90;
-    pub(crate) const EALREADY: i32 = 114;
 }
 
 #[cfg(test)]
@@ -98,15 +95,15 @@ mod tests {
 
     #[test]
     fn display_gives_call_text_and_number() {
-        let error = check("rte_eth_dev_start", -errno::EBUSY).unwrap_err();
+        let error = check("rte_eth_dev_start", -libc::EBUSY).unwrap_err();
         assert_eq!(error.to_string(), "rte_eth_dev_start: Device or resource busy (16)");
     }
 
     #[test]
     fn what_dpdk_logged_explains_the_next_error_only() {
         remember_logged("no such driver");
-        let error = check("rte_dev_probe", -errno::ENODEV).unwrap_err();
+        let error = check("rte_dev_probe", -libc::ENODEV).unwrap_err();
         assert_eq!(error.to_string(), "rte_dev_probe: No such device (19): no such driver");
-        assert_eq!(check("rte_dev_probe", -errno::ENODEV).unwrap_err().detail, None);
+        assert_eq!(check("rte_dev_probe", -libc::ENODEV).unwrap_err().detail, None);
     }
 }
