@@ -1,3 +1,8 @@
 //! The `vnf` command.
 #![forbid(unsafe_code)]
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vnf::cli::main()
+}

@@ -38,7 +38,7 @@ pub(super) async fn stream<T: Serialize + Send + 'static>(
                 Err(failure) => return sender.abort(failure),
             };
         }
-        list.text.extend(b"]\n");
+        list.text.push(b']');
         // A reader who has gone away is no error.
         let _ = sender.send_data(list.text.into()).await;
     });

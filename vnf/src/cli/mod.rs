@@ -1,0 +1,94 @@
+//! The command line: what is asked for, and the exit status it ends with.
+
+mod clear;
+mod connection;
+mod reload;
+mod render;
+mod show;
+mod status;
+mod tables;
+
+use std::fmt;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::mgmt::client::ClientError;
+
+/// Carrier-grade NAT44, stateful firewall and router on DPDK.
+#[derive(Debug, Parser)]
+#[command(name = "vnf", version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// End sessions, or set the counters to zero
+    Clear(clear::Arguments),
+    /// Apply a new configuration as a whole
+    Reload(reload::Arguments),
+    /// Show what is running
+    Show(show::Arguments),
+    /// One-screen summary
+    Status(status::Arguments),
+}
+
+/// Runs the command line of this process and says how it ended: 0 done, 1 failed, 2 wrong use or configuration.
+pub fn main() -> ExitCode {
+    match Arguments::parse().run(&mut io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => report(&why, &mut io::stderr().lock()),
+    }
+}
+
+impl Arguments {
+    fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
+        match self.command {
+            Command::Clear(arguments) => connection::wait_for(clear::run(arguments, out)),
+            Command::Reload(arguments) => connection::wait_for(reload::run(arguments, out)),
+            Command::Show(arguments) => connection::wait_for(show::run(arguments, out)),
+            Command::Status(arguments) => connection::wait_for(status::run(arguments, out)),
+        }
+    }
+}
+
+/// A configuration that is wrong: every error is a line of its own, and the exit status is 2.
+#[derive(Debug)]
+struct WrongConfig(String);
+
+impl fmt::Display for WrongConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WrongConfig {}
+
+/// Tells the user why, as far as there is anybody to tell.
+fn report(why: &anyhow::Error, err: &mut impl Write) -> ExitCode {
+    if why.downcast_ref::<WrongConfig>().is_some() {
+        let _ = writeln!(err, "{why}");
+        return ExitCode::from(2);
+    }
+    if is_broken_pipe(why) {
+        // Whoever read our output has seen enough: `vnf show sessions | head`.
+        return ExitCode::SUCCESS;
+    }
+    let message = format!("{why:#}").replace('\n', "; ");
+    let _ = writeln!(err, "vnf: {message}");
+    ExitCode::FAILURE
+}
+
+fn is_broken_pipe(why: &anyhow::Error) -> bool {
+    let output = match why.downcast_ref::<ClientError>() {
+        Some(ClientError::Output(output)) => Some(output),
+        _ => why.downcast_ref::<io::Error>(),
+    };
+    output.is_some_and(|output| output.kind() == ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! `vnf show`: one table, or JSON document, for each thing there is to see.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::net::IpAddr;
+
+use clap::{Args, Subcommand};
+use hyper::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::connection::{Connection, FilterArguments, resource};
+use super::tables::{
+    acl_tables, dropped_table, hosts_table, mappings_table, memory_table, neighbors_table,
+    pool_table, ports_table, routes_table, sessions_table, workers_table,
+};
+use crate::mgmt::view::{
+    AclRow, MemoryRow, NeighborRow, PoolRow, PortRow, RouteRow, RunningConfig, Version, WorkerRow,
+};
+
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Access control lists with their counters
+    Acl,
+    /// The configuration that is running
+    Config,
+    /// Dropped packets by reason
+    Drops,
+    /// Internal hosts with translated traffic
+    Hosts(HostArguments),
+    /// Internal endpoints bound to external ones
+    Mappings(ListArguments),
+    /// Tables and packet buffer pools
+    Memory,
+    /// Neighbours and their MAC addresses
+    Neighbors,
+    /// External addresses and their ports in use
+    Pool,
+    /// Ports with their counters
+    Ports,
+    /// Routes
+    Routes,
+    /// Flows
+    Sessions(ListArguments),
+    /// What is running
+    Version,
+    /// Workers with their counters
+    Workers,
+}
+
+#[derive(Args, Debug)]
+struct ListArguments {
+    #[command(flatten)]
+    filter: FilterArguments,
+    /// Show this many at most [default: 1000 in tables, all in JSON]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+#[derive(Args, Debug)]
+struct HostArguments {
+    /// Only this internal host
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<IpAddr>,
+    /// Show this many at most [default: 1000 in tables, all in JSON]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+pub(super) async fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<()> {
+    let view = View { connection: arguments.connection, out };
+    match arguments.what {
+        What::Acl => view.whole("/v1/acl", |lists: &Vec<AclRow>| acl_tables(lists)).await,
+        What::Config => view.whole("/v1/config", |c: &RunningConfig| c.text.clone()).await,
+        What::Drops => view.whole("/v1/drops", dropped_table).await,
+        What::Hosts(HostArguments { host, limit }) => {
+            view.part("/v1/hosts", HostQuery { host }, limit, hosts_table).await
+        }
+        What::Mappings(ListArguments { filter, limit }) => {
+            view.part("/v1/mappings", filter, limit, mappings_table).await
+        }
+        What::Memory => view.whole("/v1/memory", |rows: &Vec<MemoryRow>| memory_table(rows)).await,
+        What::Neighbors => {
+            view.whole("/v1/neighbors", |rows: &Vec<NeighborRow>| neighbors_table(rows)).await
+        }
+        What::Pool => view.whole("/v1/pool", |rows: &Vec<PoolRow>| pool_table(rows)).await,
+        What::Ports => view.whole("/v1/ports", |rows: &Vec<PortRow>| ports_table(rows)).await,
+        What::Routes => view.whole("/v1/routes", |rows: &Vec<RouteRow>| routes_table(rows)).await,
+        What::Sessions(ListArguments { filter, limit }) => {
+            view.part("/v1/sessions", filter, limit, sessions_table).await
+        }
+        What::Version => {
+            let words = |v: &Version| format!("vnf {}\nDPDK {}\n", v.version, v.dpdk_version);
+            view.whole("/v1/version", words).await
+        }
+        What::Workers => {
+            view.whole("/v1/workers", |rows: &Vec<WorkerRow>| workers_table(rows)).await
+        }
+    }
+}
+
+/// Where from, and where to.
+struct View<'a, W> {
+    connection: Connection,
+    out: &'a mut W,
+}
+
+impl<W: Write> View<'_, W> {
+    async fn whole<T: DeserializeOwned>(
+        self,
+        resource: &str,
+        render: impl FnOnce(&T) -> String,
+    ) -> anyhow::Result<()> {
+        self.connection.show(Method::GET, resource, String::new(), self.out, render).await
+    }
+
+    /// Humans get a bounded list, and are told where it was cut.
+    async fn part<T: DeserializeOwned>(
+        self,
+        path: &str,
+        filter: impl Serialize,
+        limit: Option<usize>,
+        table: fn(&[T]) -> String,
+    ) -> anyhow::Result<()> {
+        let shown = limit.unwrap_or(FOR_HUMANS);
+        let asked = if self.connection.json { limit } else { Some(shown.saturating_add(1)) };
+        let resource = resource(path, &ListQuery { filter, limit: asked })?;
+        self.whole(&resource, |rows: &Vec<T>| {
+            let more = rows.len() > shown;
+            let mut text = table(&rows[..rows.len().min(shown)]);
+            if more {
+                let advice = "--limit N shows more, --json all";
+                writeln!(text, "only the first {shown} are shown; {advice}").expect(INFALLIBLE);
+            }
+            text
+        })
+        .await
+    }
+}
+
+#[derive(Serialize)]
+struct ListQuery<F> {
+    #[serde(flatten)]
+    filter: F,
+    limit: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct HostQuery {
+    host: Option<IpAddr>,
+}
+
+/// Rows that a human gets who asked for no number.
+const FOR_HUMANS: usize = 1000;
+
+const INFALLIBLE: &str = "writing to a string cannot fail";
