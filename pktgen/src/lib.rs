@@ -4,5 +4,11 @@
 #![forbid(unsafe_code)]
 
 pub mod checksum;
+pub mod flow;
 pub mod frame;
+pub mod latency;
+pub mod prefix;
+pub mod rate;
+pub mod receive;
 pub mod trailer;
+pub mod transmit;

@@ -77,6 +77,16 @@ impl Key {
     }
 }
 
+/// A time in nanoseconds as trailers carry it.
+pub fn ticks(ns: u64) -> u32 {
+    (ns / TICK_NS) as u32
+}
+
+/// Nanoseconds from a trailer's stamp until `now`, right up to 68 s.
+pub fn age_ns(ts: u32, now: u64) -> u64 {
+    u64::from(ticks(now).wrapping_sub(ts)) * TICK_NS
+}
+
 /// Whether the sum of a trailer is that of `constant`, as [`Key::write`] left it.
 pub fn sum_is(trailer: &[u8; LEN], constant: u16) -> bool {
     let difference = Sum::default().bytes(trailer).word(!constant).folded();
@@ -192,6 +202,12 @@ mod tests {
         let low = (0..1000).map(|i| siphash(i, 0) & 0xffff_ffff);
         let high = (1..=1000).map(|i| siphash(0, i) & 0xffff_ffff);
         assert_eq!(low.chain(high).collect::<std::collections::HashSet<_>>().len(), 2000);
+    }
+
+    #[test]
+    fn ages_are_right_across_the_wrap_of_the_stamp() {
+        let sent = u64::from(u32::MAX) * TICK_NS + 5;
+        assert_eq!(age_ns(ticks(sent), sent + 1600), 1600);
     }
 
     #[test]
