@@ -3,10 +3,12 @@
 //! An oracle: it shares no code with the network function it measures.
 #![forbid(unsafe_code)]
 
+pub mod arp;
 pub mod checksum;
 pub mod flow;
 pub mod frame;
 pub mod latency;
+pub mod port;
 pub mod prefix;
 pub mod rate;
 pub mod receive;
