@@ -7,9 +7,11 @@
 //! - A device queue has one owner ([`RxQueue`], [`TxQueue`]: not `Clone`, not `Sync`), and a port is closed after its queues.
 //! - `data_off` and `data_len` of an mbuf stay within its buffer; a buffer's memory is initialised (the kernel zeroes it).
 
+pub mod acl;
 pub mod cpu;
 pub mod eal;
 pub mod error;
+pub mod fib;
 pub mod mbuf;
 pub mod memory;
 pub mod mempool;
