@@ -1,6 +1,7 @@
 //! Carrier-grade NAT44, stateful firewall and router.
 #![forbid(unsafe_code)]
 
+pub mod acl;
 pub mod cli;
 pub mod config;
 pub mod forward;
