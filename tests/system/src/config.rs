@@ -1,0 +1,77 @@
+//! The configuration that the tests start from, with the few parts they vary.
+
+use std::path::Path;
+
+/// A NAT between 10.0.0.0/24 and 198.51.100.0/24; fields hold what differs from test to test.
+#[derive(Clone)]
+pub struct Config {
+    /// `dpdk.hugepages`.
+    pub hugepages: &'static str,
+    /// How many workers; they share one core.
+    pub workers: usize,
+    /// More keys of `[nat44]`, as TOML lines.
+    pub nat: &'static str,
+    /// Rules of the list that the internal port asks, as TOML; what none matches is permitted.
+    pub rules: &'static str,
+    /// More tables, as TOML.
+    pub more: &'static str,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { hugepages: "auto", workers: 1, nat: "", rules: "", more: "" }
+    }
+}
+
+impl Config {
+    /// The file's text for these interfaces and this socket.
+    pub fn text(&self, lan: &str, wan: &str, socket: &Path) -> String {
+        let Self { hugepages, workers, nat, rules, more } = self;
+        let cores = core_affinity::get_core_ids().unwrap_or_default();
+        let main = cores.first().map_or(0, |core| core.id);
+        let worker = cores.last().map_or(0, |core| core.id);
+        let workers = vec![worker.to_string(); *workers].join(", ");
+        let socket = socket.display();
+        format!(
+            r#"[dpdk]
+main_core = {main}
+worker_cores = [{workers}]
+memory = "256MiB"
+hugepages = "{hugepages}"
+
+[management]
+socket = "{socket}"
+
+[[port]]
+name = "lan"
+device = "net_tap0,iface={lan}"
+addresses = ["10.0.0.1/24"]
+mac = "02:00:00:00:00:01"
+nat = "internal"
+acl_in = "from-lan"
+
+[[port]]
+name = "wan"
+device = "net_tap1,iface={wan}"
+addresses = ["198.51.100.1/24"]
+mac = "02:00:00:00:00:02"
+nat = "external"
+
+[[route]]
+prefix = "0.0.0.0/0"
+next_hops = ["198.51.100.254"]
+
+[nat44]
+pool = ["198.51.100.10-198.51.100.13"]
+max_sessions = 20_000
+{nat}
+
+[[acl]]
+name = "from-lan"
+default = "permit"
+{rules}
+{more}
+"#
+        )
+    }
+}

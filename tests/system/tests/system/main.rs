@@ -1,0 +1,22 @@
+//! One behaviour a file, seen from the kernel's side of two taps.
+#![forbid(unsafe_code)]
+
+mod acl_deny;
+mod acl_reject;
+mod bad_config;
+mod balance;
+mod examples;
+mod far_side;
+mod fragments;
+mod hugepages;
+mod kill;
+mod link;
+mod ping;
+mod reload;
+mod second_instance;
+mod tcp;
+mod termination;
+mod ttl;
+mod udp;
+mod unsolicited;
+mod workers;
