@@ -88,10 +88,10 @@ impl Eal {
             arguments.into_iter().map(CString::into_raw).collect::<Vec<_>>().leak();
         // SAFETY: `argv` holds `argv.len()` valid strings that are never freed; the flag above makes this the only call.
         let answer = unsafe { dpdk_sys::rte_eal_init(argv.len() as i32, argv.as_mut_ptr()) };
+        forget_runtime_directory();
         if answer < 0 {
             return Err(Error::last("rte_eal_init"));
         }
-        forget_runtime_directory();
         Ok(Self(Arc::new(Inner { hugepages })))
     }
 
@@ -248,7 +248,7 @@ pub(crate) fn c_string(text: impl Into<Vec<u8>>) -> Result<CString> {
 
 /// DPDK makes this directory even where it puts nothing in it; a `kill -9` would leave it behind.
 fn forget_runtime_directory() {
-    // SAFETY: initialised; the string is static.
+    // SAFETY: the string is static, and empty where initialisation did not come so far.
     let path = unsafe { CStr::from_ptr(dpdk_sys::rte_eal_get_runtime_dir()) };
     if let Ok(path) = path.to_str() {
         // Absent where it could not be made, not empty where an extra argument put something there.

@@ -92,8 +92,8 @@ impl<T> Drop for HugeArray<T> {
         match self.owner {
             // SAFETY: came from rte_zmalloc and is freed once; `_eal` is dropped after this.
             Owner::Dpdk { .. } => unsafe { dpdk_sys::rte_free(self.start.as_ptr().cast()) },
-            // SAFETY: the whole mapping, unmapped once.
             Owner::Mapping { start, octets } => {
+                // SAFETY: the whole mapping, unmapped once.
                 unsafe { libc::munmap(start, octets) };
             }
             Owner::Nobody => {}
