@@ -250,9 +250,12 @@ pub(crate) fn c_string(text: impl Into<Vec<u8>>) -> Result<CString> {
 fn forget_runtime_directory() {
     // SAFETY: the string is static, and empty where initialisation did not come so far.
     let path = unsafe { CStr::from_ptr(dpdk_sys::rte_eal_get_runtime_dir()) };
-    if let Ok(path) = path.to_str() {
-        // Absent where it could not be made, not empty where an extra argument put something there.
-        let _ = fs::remove_dir(path);
+    let path = Path::new(path.to_str().unwrap_or_default());
+    // Absent where it could not be made, not empty where an extra argument put something there.
+    let _ = fs::remove_dir(path);
+    // Without root it lies in a directory of this user's under /tmp, in the way of the next user.
+    if let Some(above) = path.parent().filter(|above| *above == Path::new("/tmp/dpdk")) {
+        let _ = fs::remove_dir(above);
     }
 }
 
@@ -273,5 +276,68 @@ extern "C" fn log_line(level: i32, text: *const c_char, length: usize) {
             error::remember_logged(line.trim());
         }
         log::log!(target: "dpdk", level, "{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: Machine = Machine { free_octets: 1 << 30, page_size: 2 << 20, reserved_pages: 600 };
+
+    fn asked(memory_mib: u32, hugepages: Hugepages) -> Options {
+        Options { memory_mib, hugepages, ..Options::default() }
+    }
+
+    #[test]
+    fn free_hugepages_are_used_where_they_suffice() {
+        for (memory_mib, hugepages, in_use) in [
+            (1024, Hugepages::Auto, true),
+            (1025, Hugepages::Auto, false),
+            (1024, Hugepages::Required, true),
+            (1024, Hugepages::Never, false),
+        ] {
+            let report = decide_hugepages(&asked(memory_mib, hugepages), &GIB).unwrap();
+            let expected = HugepageReport {
+                asked_mib: memory_mib,
+                found_mib: 1024,
+                page_size: 2 << 20,
+                in_use,
+            };
+            assert_eq!(report, expected);
+        }
+    }
+
+    #[test]
+    fn a_machine_without_hugepages_falls_back_and_says_so() {
+        let none = Machine { free_octets: 0, ..GIB };
+        let report = decide_hugepages(&asked(0, Hugepages::Auto), &none).unwrap();
+        assert_eq!(
+            report.to_string(),
+            "0 MiB asked, 0 MiB of hugepages found: using ordinary pages, which is slower"
+        );
+    }
+
+    #[test]
+    fn missing_hugepages_are_counted_and_the_remedy_is_given() {
+        let error = decide_hugepages(&asked(1027, Hugepages::Required), &GIB).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "rte_eal_init: Cannot allocate memory (12): 1027 MiB of hugepages are required and 1024 MiB are free: \
+             2 pages of 2048 KiB are missing; reserve them with: sysctl -w vm.nr_hugepages=602"
+        );
+    }
+
+    #[test]
+    fn asking_for_no_hugepages_in_an_argument_counts() {
+        let options = Options { extra: vec!["--no-huge".to_owned()], ..asked(64, Hugepages::Auto) };
+        assert!(!decide_hugepages(&options, &GIB).unwrap().in_use);
+        let given = arguments(&options, false).unwrap();
+        assert_eq!(given.iter().filter(|argument| argument.to_bytes() == b"--no-huge").count(), 1);
+    }
+
+    #[test]
+    fn the_kernel_says_which_cores_are_allowed() {
+        assert!(allowed_cores().starts_with(|first: char| first.is_ascii_digit()));
     }
 }
