@@ -1,5 +1,6 @@
 //! The command line: what is asked for, and the exit status it ends with.
 
+mod check;
 mod clear;
 mod connection;
 mod reload;
@@ -26,6 +27,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Validate a configuration; nothing is started
+    Check(check::Arguments),
     /// End sessions, or set the counters to zero
     Clear(clear::Arguments),
     /// Apply a new configuration as a whole
@@ -47,6 +50,7 @@ pub fn main() -> ExitCode {
 impl Arguments {
     fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
         match self.command {
+            Command::Check(arguments) => check::run(&arguments, out, &mut io::stderr().lock()),
             Command::Clear(arguments) => connection::wait_for(clear::run(arguments, out)),
             Command::Reload(arguments) => connection::wait_for(reload::run(arguments, out)),
             Command::Show(arguments) => connection::wait_for(show::run(arguments, out)),

@@ -9,12 +9,17 @@ use super::request::{Failure, Reload, Reply, Request};
 use super::view::ReloadReport;
 
 /// The synchronous side of the management core, called from one thread only.
+///
+/// `vnf run` makes it with `vnf::start(settings, running_config)`, which returns once every worker polls.
 pub trait Control {
     /// Takes a request. Its reply is settled now, or by a later [`Control::turn`] when workers must tell first.
     fn answer(&mut self, request: Request);
 
     /// Takes what the workers sent and does what is due. Says how long it wants to be left alone at most.
     fn turn(&mut self) -> Duration;
+
+    /// Stops the workers and closes the ports.
+    fn stop(self);
 }
 
 /// What a signal asks of the event loop.
@@ -35,7 +40,6 @@ pub async fn run(
     orders: &mut mpsc::Receiver<Order>,
     reread: impl Fn() -> Result<Reload, Failure>,
 ) {
-    let mut reload: Option<oneshot::Receiver<Result<ReloadReport, Failure>>> = None;
     loop {
         let pause = control.turn();
         tokio::select! {
@@ -45,26 +49,28 @@ pub async fn run(
                     Ok(text) => {
                         let (reply, outcome) = Reply::pair();
                         control.answer(Request::Reload(text, reply));
-                        reload = Some(outcome);
+                        tokio::spawn(async move { tell(outcome.await) });
                     }
                     Err(why) => refused(&why),
                 },
                 Some(Order::Stop) | None => return,
             },
             Some(request) = requests.recv() => control.answer(request),
-            Ok(outcome) = async { reload.as_mut().expect("guarded").await }, if reload.is_some() => {
-                reload = None;
-                match outcome {
-                    Ok(report) => told(&report),
-                    Err(why) => refused(&why),
-                }
-            }
             () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-fn told(report: &ReloadReport) {
+/// Logs how a reload ended that nobody but a signal asked for.
+fn tell(outcome: Result<Result<ReloadReport, Failure>, oneshot::error::RecvError>) {
+    match outcome {
+        Ok(Ok(report)) => applied(&report),
+        Ok(Err(why)) => refused(&why),
+        Err(_) => refused(&Failure::Unavailable("the VNF is stopping".to_owned())),
+    }
+}
+
+fn applied(report: &ReloadReport) {
     if report.changes.is_empty() {
         info!("reload: nothing changed");
     }
@@ -82,3 +88,6 @@ fn refused(why: &Failure) {
     }
     error!("reload: refused; the old configuration goes on");
 }
+
+#[cfg(test)]
+mod tests;

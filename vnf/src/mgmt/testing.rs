@@ -74,7 +74,8 @@ fn answer(memory: &mut Memory, request: Request) {
         }
         Request::Config(reply) => {
             let (file, text) = ("vnf.toml".to_owned(), "[dpdk]\nmain_core = 0\n".to_owned());
-            reply.send(RunningConfig { file, text });
+            let effective = serde_json::json!({"dpdk": {"main_core": 0}});
+            reply.send(RunningConfig { file, text, effective });
         }
         Request::Drops(reply) => reply.send(drops()),
         Request::Hosts(page, reply) => list(memory, page, reply, samples::host),

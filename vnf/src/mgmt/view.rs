@@ -303,13 +303,15 @@ pub struct MemoryRow {
     pub capacity: u64,
 }
 
-/// The configuration that is running.
+/// The configuration that is running: `vnf show config`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct RunningConfig {
     /// The file that it was read from.
     pub file: String,
     /// The file's text when it was read.
     pub text: String,
+    /// The file's keys with every default spelled out.
+    pub effective: serde_json::Value,
 }
 
 /// What a reload did, or would do.
