@@ -17,6 +17,7 @@ pub mod memory;
 pub mod mempool;
 pub mod port;
 pub mod queue;
+pub mod simd;
 pub mod testing;
 
 pub use eal::Eal;

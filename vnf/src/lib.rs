@@ -7,4 +7,5 @@ pub mod config;
 pub mod forward;
 pub mod icmp;
 pub mod mgmt;
+pub mod table;
 pub mod wire;

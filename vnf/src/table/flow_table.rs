@@ -1,0 +1,216 @@
+//! From the hash of a key to the id of what is stored under it: one cache line per lookup, no rehashing, no tombstones.
+//!
+//! Buckets of ten entries, one cache line each, filled from the home bucket onwards. Every bucket counts the entries that
+//! passed it on their way, so a lookup stops at the first bucket nothing has passed, and a removal undoes all traces.
+
+use dpdk_bindings::{
+    Result,
+    cpu::prefetch,
+    memory::{HugeArray, Source},
+    simd,
+};
+use zerocopy::FromZeros;
+
+/// Maps 64-bit hashes to `u32` ids; the keys live with the caller, who decides whether an id is the one it looks for.
+#[derive(Debug)]
+pub struct FlowTable {
+    /// The homes, then `REACH - 1` more, so that a walk never wraps.
+    buckets: HugeArray<Bucket>,
+    homes: usize,
+    len: usize,
+    capacity: usize,
+}
+
+/// The table holds as many entries as it was made for, or every bucket in reach of the entry's home is full.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the flow table is full")]
+pub struct Full;
+
+impl FlowTable {
+    /// Reserves room for `entries` entries: 10 bytes each, a mean load of 6.4 entries per bucket when all are in use.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn with_capacity(name: &str, entries: usize, source: Source<'_>) -> Result<Self> {
+        let homes = (entries * 10).div_ceil(MEAN_LOAD_TENTHS).max(1);
+        let buckets = HugeArray::zeroed(name, homes + REACH - 1, source)?;
+        Ok(Self { buckets, homes, len: 0, capacity: entries })
+    }
+
+    /// Asks the processor for the home bucket of `hash`.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        prefetch(&self.buckets[self.home(hash)]);
+    }
+
+    /// Returns the first id in the home bucket whose tag fits `hash`: almost always the right one, to be prefetched and verified.
+    ///
+    /// When there is none, or verification fails, [`find`](Self::find) has the last word.
+    #[inline]
+    pub fn candidate(&self, hash: u64) -> Option<u32> {
+        let bucket = &self.buckets[self.home(hash)];
+        bucket.lanes_with(tag(hash)).next().map(|lane| bucket.ids[lane])
+    }
+
+    /// Returns the id stored under `hash` that the caller recognises as its own.
+    #[inline]
+    pub fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+        let tag = tag(hash);
+        for bucket in self.way(hash) {
+            for lane in bucket.lanes_with(tag) {
+                let id = bucket.ids[lane];
+                if is(id) {
+                    return Some(id);
+                }
+            }
+            if bucket.passed() == 0 {
+                break;
+            }
+        }
+        None
+    }
+
+    /// Stores `id` under `hash`; that the same pair is not stored already is the caller's affair.
+    ///
+    /// # Errors
+    /// [`Full`], and nothing has changed.
+    pub fn insert(&mut self, hash: u64, id: u32) -> std::result::Result<(), Full> {
+        if self.len == self.capacity {
+            return Err(Full);
+        }
+        let way = self.way_mut(hash);
+        let free = |bucket: &Bucket| bucket.lanes_with(FREE).next();
+        let (distance, lane) = way
+            .iter()
+            .enumerate()
+            .find_map(|(distance, bucket)| Some((distance, free(bucket)?)))
+            .ok_or(Full)?;
+        way[distance].lanes[lane] = tag(hash);
+        way[distance].ids[lane] = id;
+        for bucket in &mut way[..distance] {
+            bucket.lanes[PASSED] += 1;
+        }
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Forgets `id` under `hash` and tells whether it was there.
+    pub fn remove(&mut self, hash: u64, id: u32) -> bool {
+        let tag = tag(hash);
+        let way = self.way_mut(hash);
+        for distance in 0..REACH {
+            let bucket = &mut way[distance];
+            if let Some(lane) = bucket.lanes_with(tag).find(|&lane| bucket.ids[lane] == id) {
+                bucket.lanes[lane] = FREE;
+                for bucket in &mut way[..distance] {
+                    bucket.lanes[PASSED] -= 1;
+                }
+                self.len -= 1;
+                return true;
+            }
+            if bucket.passed() == 0 {
+                break;
+            }
+        }
+        false
+    }
+
+    /// How many entries are stored.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is stored.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many entries can be stored.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// How many bytes of memory the table has reserved.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.buckets)
+    }
+
+    #[inline]
+    fn home(&self, hash: u64) -> usize {
+        (((hash >> 32) * self.homes as u64) >> 32) as usize
+    }
+
+    #[inline]
+    fn way(&self, hash: u64) -> &[Bucket] {
+        let home = self.home(hash);
+        &self.buckets[home..home + REACH]
+    }
+
+    fn way_mut(&mut self, hash: u64) -> &mut [Bucket] {
+        let home = self.home(hash);
+        &mut self.buckets[home..home + REACH]
+    }
+}
+
+/// One cache line.
+#[derive(Debug, FromZeros)]
+#[repr(C, align(64))]
+struct Bucket {
+    /// The tag of every entry (`FREE`: none), then at `PASSED` how many entries passed on their way, then one spare.
+    lanes: [u16; 12],
+    ids: [u32; ENTRIES],
+}
+const _: () = assert!(size_of::<Bucket>() == 64, "one cache line per bucket");
+
+impl Bucket {
+    /// The entries whose tag is `tag`.
+    #[inline]
+    fn lanes_with(&self, tag: u16) -> Lanes {
+        Lanes(simd::equal_lanes(&self.lanes, tag) & ((1 << ENTRIES) - 1))
+    }
+
+    #[inline]
+    fn passed(&self) -> u16 {
+        self.lanes[PASSED]
+    }
+}
+
+/// A set of entries in a bucket.
+struct Lanes(u32);
+
+impl Iterator for Lanes {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        (self.0 != 0).then(|| {
+            let lane = self.0.trailing_zeros() as usize;
+            self.0 &= self.0 - 1;
+            lane
+        })
+    }
+}
+
+/// The part of `hash` kept in the bucket; the bucket is chosen by the other end of it.
+#[inline]
+fn tag(hash: u64) -> u16 {
+    (hash as u16).max(FREE + 1)
+}
+
+/// Entries in a bucket.
+const ENTRIES: usize = 10;
+
+/// Tenths of entries per bucket when the table is full: one lookup in a hundred then needs a second line.
+const MEAN_LOAD_TENTHS: usize = 64;
+
+/// How many buckets, its home included, an entry may be stored in.
+const REACH: usize = 16;
+
+/// The lane that counts the entries that passed.
+const PASSED: usize = ENTRIES;
+
+/// The tag of a free place.
+const FREE: u16 = 0;
+
+#[cfg(test)]
+mod tests;
