@@ -7,5 +7,8 @@ pub mod error;
 pub mod inner;
 pub mod reset;
 
+#[cfg(test)]
+mod frames;
+
 /// Hops that packets of the VNF's own start with.
 pub const TTL: u8 = 64;
