@@ -1,9 +1,10 @@
 //! What changes between two configurations, and what of it needs a restart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
+use super::section::acl::show_action;
 use super::settings::{AclSettings, Settings};
 
 /// What a reload would do.
@@ -69,13 +70,12 @@ impl Diff {
 
     /// Tables are the same where what names them is; their order does not matter.
     fn compare_tables(&mut self, path: &str, old: &[Value], new: &[Value]) {
-        let find = |tables: &[Value], wanted: &str| {
-            tables.iter().find(|table| label(table) == wanted).cloned()
+        let by_label = |tables: &[Value]| -> BTreeMap<String, Value> {
+            tables.iter().map(|table| (label(table), table.clone())).collect()
         };
-        let labels = old.iter().chain(new).map(label).collect::<BTreeSet<_>>();
-        for name in labels {
-            let (old, new) = (find(old, &name), find(new, &name));
-            self.compare(&format!("{path}[{name}]"), old.as_ref(), new.as_ref());
+        let (old, new) = (by_label(old), by_label(new));
+        for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+            self.compare(&format!("{path}[{name}]"), old.get(name), new.get(name));
         }
     }
 
@@ -96,10 +96,8 @@ impl Diff {
                 }
             };
             if old.default != new.default {
-                self.changed(
-                    &path,
-                    format!("{path}: default is now {:?}", new.default).to_lowercase(),
-                );
+                let default = show_action(new.default);
+                self.changed(&path, format!("{path}: default is now {default}"));
             }
             self.compare_rules(&path, &old, &new);
         }
@@ -108,18 +106,25 @@ impl Diff {
     fn compare_rules(&mut self, path: &str, old: &AclSettings, new: &AclSettings) {
         let texts = |acl: &AclSettings| acl.rules.iter().map(|rule| rule.text.clone()).collect();
         let (old_texts, new_texts): (Vec<String>, Vec<String>) = (texts(old), texts(new));
-        let mut gone = old_texts.clone();
-        let mut added = Vec::new();
-        for text in &new_texts {
-            match gone.iter().position(|known| known == text) {
-                Some(index) => drop(gone.remove(index)),
-                None => added.push(text),
-            }
+        // A rule may stand in the list twice.
+        let mut spare: HashMap<&str, usize> = HashMap::new();
+        for text in &old_texts {
+            *spare.entry(text).or_default() += 1;
         }
+        let mut take = |text: &&String| match spare.get_mut(text.as_str()) {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                true
+            }
+            _ => false,
+        };
+        let added = new_texts.iter().filter(|text| !take(text)).collect::<Vec<_>>();
+        // What is left of each text is gone; the last ones of equal rules are named.
+        let gone = old_texts.iter().rev().filter(take).collect::<Vec<_>>();
         if gone.is_empty() && added.is_empty() && old_texts != new_texts {
             self.changed(path, format!("{path}: rules in another order"));
         }
-        for text in &gone {
+        for text in gone.into_iter().rev() {
             self.changed(path, format!("{path}: without \"{text}\""));
         }
         for text in added {

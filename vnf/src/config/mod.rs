@@ -74,6 +74,6 @@ fn read(root: Reader<'_>) -> Draft {
         sets,
         vlans: vlans.into_iter().map(interface::vlan).collect(),
         workers: process::workers(root.table("workers")),
-        meant: root.finish(),
+        unreadable: root.finish(),
     }
 }

@@ -14,6 +14,7 @@ pub(super) struct Reader<'a> {
     report: &'a Report<'a>,
     seen: RefCell<Vec<&'static str>>,
     table: Option<&'a dyn TableLike>,
+    unreadable: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Reader<'a> {
@@ -23,7 +24,14 @@ impl<'a> Reader<'a> {
     }
 
     fn new(table: Option<&'a dyn TableLike>, place: Place, report: &'a Report<'a>) -> Self {
-        Self { missing: RefCell::default(), place, report, seen: RefCell::default(), table }
+        Self {
+            missing: RefCell::default(),
+            place,
+            report,
+            seen: RefCell::default(),
+            table,
+            unreadable: RefCell::default(),
+        }
     }
 
     /// Where the table starts.
@@ -76,20 +84,22 @@ impl<'a> Reader<'a> {
         let Some(node) = self.optional(key) else { return Vec::new() };
         let Some(nodes) = node.elements() else {
             node.reject(format!("a list of tables, each under [[{key}]]"));
+            self.unreadable.borrow_mut().push(key);
             return Vec::new();
         };
         let mut tables = Vec::new();
         for (index, node) in nodes.into_iter().enumerate() {
             let table = node.as_table();
-            if table.is_none() {
-                node.reject("a table");
-            }
             let name = table.and_then(|table| table.get(label?)?.as_str()).filter(|name| {
                 !name.is_empty() && name.len() <= 64 && !name.contains(char::is_control)
             });
             let name = name.map_or_else(|| (index + 1).to_string(), str::to_owned);
             let key = format!("{}[{name}]", node.place.key);
-            tables.push(Self::new(table, Place { key, ..node.place }, self.report));
+            let node = Node { place: Place { key, ..node.place }, ..node };
+            if table.is_none() {
+                node.reject("a table");
+            }
+            tables.push(Self::new(table, node.place, self.report));
         }
         tables
     }
@@ -111,10 +121,12 @@ impl<'a> Reader<'a> {
         Some(node)
     }
 
-    /// Reports missing and unknown keys; answers which known keys the unknown ones may have meant.
+    /// Reports missing and unknown keys; answers of which known keys nothing can be said: those the
+    /// unknown ones may have meant, and lists of tables that are none.
     pub(super) fn finish(self) -> Vec<&'static str> {
-        let seen = self.seen.into_inner();
-        let mut meant = Vec::new();
+        let mut seen = self.seen.into_inner();
+        seen.sort_unstable();
+        let mut meant = self.unreadable.into_inner();
         for (name, _) in self.table.into_iter().flat_map(TableLike::iter) {
             if seen.contains(&name) {
                 continue;
@@ -340,5 +352,10 @@ fn key_line(table: Option<&dyn TableLike>, key: &str, report: &Report<'_>) -> Op
 }
 
 fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let key = match !key.is_empty() && key.bytes().all(plain) {
+        true => key.to_owned(),
+        false => format!("{key:?}"),
+    };
+    if path.is_empty() { key } else { format!("{path}.{key}") }
 }

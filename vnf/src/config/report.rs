@@ -12,6 +12,8 @@ pub(super) struct Report<'a> {
     errors: RefCell<Vec<Problem>>,
     file: &'a str,
     incomplete: Cell<bool>,
+    /// Where lines end.
+    line_ends: Vec<usize>,
     refused: RefCell<Vec<Place>>,
     text: &'a str,
     warnings: RefCell<Vec<Problem>>,
@@ -24,6 +26,12 @@ impl<'a> Report<'a> {
             errors: RefCell::default(),
             file,
             incomplete: Cell::new(false),
+            line_ends: text
+                .bytes()
+                .enumerate()
+                .filter(|end| end.1 == b'\n')
+                .map(|end| end.0)
+                .collect(),
             refused: RefCell::default(),
             text,
             warnings: RefCell::default(),
@@ -60,8 +68,7 @@ impl<'a> Report<'a> {
 
     /// The line, from 1, where `span` starts.
     pub(super) fn line(&self, span: Range<usize>) -> usize {
-        let before = self.text.as_bytes().get(..span.start).unwrap_or(self.text.as_bytes());
-        1 + before.iter().filter(|&&byte| byte == b'\n').count()
+        1 + self.line_ends.partition_point(|&end| end < span.start)
     }
 
     /// The text at `span` on one line, shortened for a message.
@@ -118,6 +125,11 @@ impl<T> Found<T> {
     pub(super) fn reject(&self, report: &Report<'_>, expected: impl AsRef<str>) {
         let expected = expected.as_ref();
         report.error(&self.place, format!("found {}, expected {expected}", self.text));
+    }
+
+    /// Where it stands, without its meaning.
+    pub(super) fn bare(self) -> Found<()> {
+        Found { place: self.place, text: self.text, value: () }
     }
 }
 

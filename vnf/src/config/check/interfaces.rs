@@ -37,11 +37,11 @@ pub(super) fn check(
     ports: &[Interface],
     vlans: &[Interface],
     acls: &Names,
-    meant: &[&str],
+    unreadable: &[&str],
     report: &Report<'_>,
 ) -> Network {
     let all = || ports.iter().chain(vlans);
-    let complete = !meant.contains(&"port") && !meant.contains(&"vlan");
+    let complete = !unreadable.contains(&"port") && !unreadable.contains(&"vlan");
     let names = Names::new(all().map(|interface| interface.name.as_ref()), report, complete);
     if ports.is_empty() && complete && !report.incomplete() {
         let place = Place { key: "port".to_owned(), line: 1 };
@@ -103,12 +103,12 @@ fn parent(
     report: &Report<'_>,
 ) -> Option<usize> {
     let parent = vlan.parent.as_ref()?;
-    let port = names.find(parent, "the name of a port", report)?;
-    if port >= ports.len() {
-        parent.reject(report, "the name of a port, not of a VLAN");
-        return None;
+    match names.position(&parent.value) {
+        Some(port) if port < ports.len() => return Some(port),
+        Some(_) => parent.reject(report, "the name of a port, not of a VLAN"),
+        None => names.reject_unknown(parent, "the name of a port", ports.len(), report),
     }
-    Some(port)
+    None
 }
 
 fn resolve(

@@ -4,6 +4,9 @@ mod interfaces;
 mod nat44;
 mod routes;
 
+use std::collections::BTreeSet;
+
+use super::reader::quoted;
 use super::report::{Found, Place, Report};
 use super::section::acl::{Acl, Sets};
 use super::section::interface::Interface;
@@ -16,8 +19,8 @@ pub(super) struct Draft {
     pub(super) acls: Vec<Acl>,
     pub(super) dpdk: DpdkSettings,
     pub(super) management: ManagementSettings,
-    /// Known top-level keys that unknown ones were probably meant to be.
-    pub(super) meant: Vec<&'static str>,
+    /// Top-level keys of which nothing can be said: misspelt, or no tables.
+    pub(super) unreadable: Vec<&'static str>,
     pub(super) nat44: Option<Nat44>,
     pub(super) neighbors: Vec<Neighbor>,
     pub(super) ports: Vec<Interface>,
@@ -29,12 +32,12 @@ pub(super) struct Draft {
 
 /// Checks a draft and resolves its names. The settings hold only if nothing was reported.
 pub(super) fn settle(draft: Draft, report: &Report<'_>) -> Settings {
-    let Draft { acls, dpdk, meant, nat44, neighbors, ports, routes, vlans, .. } = draft;
+    let Draft { acls, dpdk, unreadable, nat44, neighbors, ports, routes, vlans, .. } = draft;
     let acl_names =
-        Names::new(acls.iter().map(|acl| acl.name.as_ref()), report, !meant.contains(&"acl"));
-    let network = interfaces::check(&ports, &vlans, &acl_names, &meant, report);
+        Names::new(acls.iter().map(|acl| acl.name.as_ref()), report, !unreadable.contains(&"acl"));
+    let network = interfaces::check(&ports, &vlans, &acl_names, &unreadable, report);
     // A misspelt [nat44] has had its message.
-    if !meant.contains(&"nat44") && !report.incomplete() {
+    if !unreadable.contains(&"nat44") && !report.incomplete() {
         let place = nat44.as_ref().map(|nat44| &nat44.place);
         nat44::check_roles(place, ports.iter().chain(&vlans), report);
     }
@@ -86,15 +89,26 @@ impl Names {
 
     /// The index of a name, which `what` describes; an unknown one is reported.
     fn find(&self, name: &Found<String>, what: &str, report: &Report<'_>) -> Option<usize> {
-        let index = self.known.iter().position(|known| known.as_ref() == Some(&name.value));
-        if index.is_none() && self.complete {
-            let known = self.known.iter().flatten().collect::<Vec<_>>();
-            match known.is_empty() {
-                true => name.reject(report, format!("{what}, and the file has none")),
-                false => name.reject(report, format!("{what}: {}", super::reader::quoted(&known))),
-            }
+        let index = self.position(&name.value);
+        if index.is_none() {
+            self.reject_unknown(name, what, self.known.len(), report);
         }
         index
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.known.iter().position(|known| known.as_deref() == Some(name))
+    }
+
+    /// Reports a name that is none of the first `count`, unless one of those is unreadable.
+    fn reject_unknown(&self, name: &Found<String>, what: &str, count: usize, report: &Report<'_>) {
+        let known = self.known[..count].iter().flatten().collect::<BTreeSet<_>>();
+        let known = known.into_iter().collect::<Vec<_>>();
+        match known.is_empty() {
+            _ if !self.complete => {}
+            true => name.reject(report, format!("{what}, and the file has none")),
+            false => name.reject(report, format!("{what}: {}", quoted(&known))),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! NAT: roles, pool, blocks and fixed translations fit together.
 
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 
@@ -11,7 +12,8 @@ use crate::config::report::{Found, Place, Report};
 use crate::config::section::interface::Interface;
 use crate::config::section::nat44::Nat44;
 use crate::config::settings::{
-    Allocation, DeterministicSettings, Nat44Settings, NatLog, NatRole, StaticSettings,
+    Allocation, DeterministicSettings, ForwardSettings, Nat44Settings, NatLog, NatRole,
+    StaticSettings,
 };
 
 /// Checks `[nat44]` against the interfaces.
@@ -44,7 +46,7 @@ pub(super) fn check(
         deterministic,
         exempts: nat44.exempts,
         filtering: nat44.filtering,
-        forwards: nat44.forwards.into_iter().map(|found| found.value).collect(),
+        forwards: nat44.forwards.into_iter().map(|fixed| fixed.settings).collect(),
         hairpinning: nat44.hairpinning,
         log: nat44.log.map_or(NatLog::None, |log| log.value),
         log_file: nat44.log_file,
@@ -54,7 +56,7 @@ pub(super) fn check(
         port_block_size: nat44.port_block_size.map_or(DEFAULT_BLOCK_SIZE, |found| found.value),
         port_range: nat44.port_range,
         reuse_hold: nat44.reuse_hold,
-        statics: nat44.statics.into_iter().map(|found| found.value).collect(),
+        statics: nat44.statics.into_iter().map(|fixed| fixed.settings).collect(),
         tcp_mss_clamp: nat44.tcp_mss_clamp,
     })
 }
@@ -92,24 +94,44 @@ fn internal_subnets(network: &Network) -> Vec<Ipv4Net> {
 
 fn check_pool(pool: &[Found<RangeInclusive<Ipv4Addr>>], internal: &[Ipv4Net], report: &Report<'_>) {
     let mut total = 0;
-    for (index, found) in pool.iter().enumerate() {
+    let mut taken = Taken::new();
+    for found in pool {
         let range = &found.value;
         total += u64::from(range.end().to_bits() - range.start().to_bits()) + 1;
         if total > MAX_POOL {
             found.reject(report, format!("at most {MAX_POOL} addresses in the whole pool"));
             return;
         }
-        let overlaps = |other: &RangeInclusive<Ipv4Addr>| {
-            range.start() <= other.end() && other.start() <= range.end()
-        };
-        if let Some(other) = pool[..index].iter().find(|other| overlaps(&other.value)) {
+        if let Err(other) = taken.take(range, found) {
             let (text, line) = (&other.text, other.place.line);
             found.reject(report, format!("addresses apart from {text} on line {line}"));
         }
-        if let Some(net) = internal.iter().find(|net| overlaps(&(net.network()..=net.broadcast())))
-        {
+        let overlaps =
+            |net: &&Ipv4Net| *range.start() <= net.broadcast() && net.network() <= *range.end();
+        if let Some(net) = internal.iter().find(overlaps) {
             found.reject(report, format!("addresses outside the internal subnet {net}"));
         }
+    }
+}
+
+/// Ranges that do not overlap, by their start, each with its end and what it belongs to.
+struct Taken<K, V>(BTreeMap<K, (K, V)>);
+
+impl<K: Copy + Ord, V: Copy> Taken<K, V> {
+    fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// Adds a range; else answers what has a part of it.
+    fn take(&mut self, range: &RangeInclusive<K>, owner: V) -> Result<(), V> {
+        // The ranges are apart, so only the last that starts early enough can reach into this one.
+        if let Some((_, (end, other))) = self.0.range(..=*range.end()).next_back()
+            && end >= range.start()
+        {
+            return Err(*other);
+        }
+        self.0.insert(*range.start(), (*range.end(), owner));
+        Ok(())
     }
 }
 
@@ -153,58 +175,45 @@ fn check_blocks(nat44: &Nat44, report: &Report<'_>) {
     }
 }
 
-fn check_fixed(nat44: &Nat44, internal: &[Ipv4Net], network: &Network, report: &Report<'_>) {
-    let inside = |address: Ipv4Addr| internal.iter().find(|net| net.contains(&address));
+fn check_fixed(nat44: &Nat44, subnets: &[Ipv4Net], network: &Network, report: &Report<'_>) {
+    let subnet = |address: Ipv4Addr| subnets.iter().find(|net| net.contains(&address));
     let in_pool = |address: Ipv4Addr| nat44.pool.iter().any(|range| range.value.contains(&address));
-    for (index, found) in nat44.statics.iter().enumerate() {
-        let StaticSettings { external, internal } = found.value;
-        let before = &nat44.statics[..index];
-        let line = |other: &Found<StaticSettings>| other.place.line;
-        if let Some(line) = before.iter().find(|other| other.value.external == external).map(line) {
-            found.reject(report, format!("each external address once: line {line} has this one"));
-        } else if let Some(net) = inside(external) {
-            found.reject(report, format!("an address outside the internal subnet {net}"));
+    let mut externals = HashMap::new();
+    let mut internals = HashMap::new();
+    for fixed in &nat44.statics {
+        let StaticSettings { external, internal } = fixed.settings;
+        if let Some(line) = externals.insert(external, fixed.external.place.line) {
+            let expected = format!("each external address once: line {line} has this one");
+            fixed.external.reject(report, expected);
+        } else if let Some(net) = subnet(external) {
+            fixed.external.reject(report, format!("an address outside the internal subnet {net}"));
         } else if network.owns(IpAddr::V4(external)) {
-            found.reject(report, "an address that is not a port's own");
+            fixed.external.reject(report, "an address that is not a port's own");
         }
-        let twice = before.iter().find(|other| other.value.internal == internal).map(line);
-        if let Some(message) = not_internal(internal, in_pool(internal), twice) {
-            let place = Place { key: sibling(&found.place.key), line: found.place.line };
-            report.error(&place, message);
-        }
-    }
-    for (index, found) in nat44.forwards.iter().enumerate() {
-        let forward = &found.value;
-        let whole = nat44.statics.iter().find(|one| one.value.external == forward.external);
-        let before = nat44.forwards[..index].iter().find(|other| {
-            let other = &other.value;
-            let ports = other.external_ports.start() <= forward.external_ports.end()
-                && forward.external_ports.start() <= other.external_ports.end();
-            ports && (other.protocol, other.external) == (forward.protocol, forward.external)
-        });
-        if let Some(line) = before.map(|other| other.place.line) {
-            found.reject(report, format!("each external port once: line {line} has it"));
-        } else if let Some(line) = whole.map(|one| one.place.line) {
-            found.reject(report, format!("an address not translated one to one on line {line}"));
-        } else if let Some(net) = inside(forward.external) {
-            found.reject(report, format!("an address outside the internal subnet {net}"));
-        }
-        if let Some(message) = not_internal(forward.internal, in_pool(forward.internal), None) {
-            let place = Place { key: sibling(&found.place.key), line: found.place.line };
-            report.error(&place, message);
+        if let Some(line) = internals.insert(internal, fixed.internal.place.line) {
+            let expected = format!("each internal address once: line {line} has this one");
+            fixed.internal.reject(report, expected);
+        } else if in_pool(internal) {
+            fixed.internal.reject(report, INTERNAL_HOST);
         }
     }
-}
-
-fn not_internal(address: Ipv4Addr, in_pool: bool, twice: Option<usize>) -> Option<String> {
-    match twice {
-        Some(line) => Some(format!(
-            "found {address}, expected each internal address once: line {line} has it"
-        )),
-        None if in_pool => {
-            Some(format!("found {address}, expected an internal host, not an address of the pool"))
+    let mut taken = Taken::new();
+    for fixed in &nat44.forwards {
+        let ForwardSettings { external, external_ports, protocol, .. } = &fixed.settings;
+        let ports = (*protocol, *external, *external_ports.start())
+            ..=(*protocol, *external, *external_ports.end());
+        if let Err(line) = taken.take(&ports, fixed.external.place.line) {
+            let expected = format!("each external port once: line {line} has this one");
+            fixed.external.reject(report, expected);
+        } else if let Some(line) = externals.get(external) {
+            let expected = format!("an address not translated one to one on line {line}");
+            fixed.external.reject(report, expected);
+        } else if let Some(net) = subnet(*external) {
+            fixed.external.reject(report, format!("an address outside the internal subnet {net}"));
         }
-        None => None,
+        if in_pool(fixed.settings.internal) {
+            fixed.internal.reject(report, INTERNAL_HOST);
+        }
     }
 }
 
@@ -253,11 +262,7 @@ fn deterministic(
     })
 }
 
-/// `internal` beside the `external` of the same table.
-fn sibling(external: &str) -> String {
-    external.strip_suffix("external").map_or_else(String::new, |table| format!("{table}internal"))
-}
-
 const DEFAULT_BLOCKS: u16 = 4;
 const DEFAULT_BLOCK_SIZE: u16 = 512;
+const INTERNAL_HOST: &str = "an internal host, not an address of the pool";
 const MAX_POOL: u64 = 65_536;

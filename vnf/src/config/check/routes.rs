@@ -1,5 +1,6 @@
 //! Routes and static neighbours: next hops are neighbours of some interface.
 
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -17,8 +18,11 @@ pub(super) fn routes(
     report: &Report<'_>,
 ) -> Vec<RouteSettings> {
     let mut resolved = Vec::new();
-    for (index, route) in routes.iter().enumerate() {
-        check_prefix(route, &routes[..index], network, report);
+    let mut lines = HashMap::new();
+    for route in routes {
+        if let Some(prefix) = &route.prefix {
+            check_prefix(prefix, &mut lines, network, report);
+        }
         match (route.next_hops.as_deref(), route.discard) {
             (Some([]), false) if !report.incomplete() => {
                 let place = below(&route.place, "next_hops");
@@ -45,11 +49,14 @@ pub(super) fn routes(
     resolved
 }
 
-fn check_prefix(route: &Route, before: &[Route], network: &Network, report: &Report<'_>) {
-    let Some(prefix) = &route.prefix else { return };
-    let mut routed = before.iter().filter_map(|route| route.prefix.as_ref());
-    if let Some(other) = routed.find(|other| other.value == prefix.value) {
-        let line = other.place.line;
+/// `lines` has the prefixes already routed.
+fn check_prefix(
+    prefix: &Found<IpNet>,
+    lines: &mut HashMap<IpNet, usize>,
+    network: &Network,
+    report: &Report<'_>,
+) {
+    if let Some(line) = lines.insert(prefix.value, prefix.place.line) {
         prefix.reject(report, format!("each prefix once: line {line} has this one"));
     }
     let connected = |subnet: &IpNet| subnet.trunc() == prefix.value;
@@ -90,6 +97,7 @@ pub(super) fn neighbors(
     report: &Report<'_>,
 ) -> Vec<NeighborSettings> {
     let mut resolved: Vec<NeighborSettings> = Vec::new();
+    let mut known = HashSet::new();
     for neighbor in neighbors {
         let what = "the name of a port or VLAN";
         let port = neighbor.port.as_ref().and_then(|name| network.names.find(name, what, report));
@@ -107,9 +115,7 @@ pub(super) fn neighbors(
             let name = &network.interfaces[interface].name;
             found.reject(report, format!("an address in a subnet of \"{name}\""));
         }
-        let same =
-            |known: &NeighborSettings| (known.interface, known.address) == (interface, address);
-        if resolved.iter().any(same) {
+        if !known.insert((interface, address)) {
             found.reject(report, "each neighbour of a port once");
         }
         resolved.push(NeighborSettings { address, interface, mac });

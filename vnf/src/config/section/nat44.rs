@@ -21,7 +21,7 @@ pub(in crate::config) struct Nat44 {
     pub(in crate::config) deterministic: Deterministic,
     pub(in crate::config) exempts: Vec<ExemptSettings>,
     pub(in crate::config) filtering: Filtering,
-    pub(in crate::config) forwards: Vec<Found<ForwardSettings>>,
+    pub(in crate::config) forwards: Vec<Fixed<ForwardSettings>>,
     pub(in crate::config) hairpinning: bool,
     pub(in crate::config) log: Option<Found<NatLog>>,
     pub(in crate::config) log_file: PathBuf,
@@ -34,8 +34,15 @@ pub(in crate::config) struct Nat44 {
     pub(in crate::config) port_range: RangeInclusive<u16>,
     pub(in crate::config) reuse_hold: Duration,
     pub(in crate::config) sessions: SessionSettings,
-    pub(in crate::config) statics: Vec<Found<StaticSettings>>,
+    pub(in crate::config) statics: Vec<Fixed<StaticSettings>>,
     pub(in crate::config) tcp_mss_clamp: u16,
+}
+
+/// A fixed translation, with where its two sides stand.
+pub(in crate::config) struct Fixed<T> {
+    pub(in crate::config) external: Found<()>,
+    pub(in crate::config) internal: Found<()>,
+    pub(in crate::config) settings: T,
 }
 
 /// `[nat44.deterministic]` as read; no `place`: the table is not there.
@@ -225,18 +232,18 @@ fn deterministic(table: Option<Reader<'_>>) -> Deterministic {
     read
 }
 
-fn one_to_one(table: Reader<'_>) -> Option<Found<StaticSettings>> {
+fn one_to_one(table: Reader<'_>) -> Option<Fixed<StaticSettings>> {
     let external = table.required("external", AN_ADDRESS);
     let external = external.and_then(|node| node.string(AN_ADDRESS, host));
     let internal = table.required("internal", AN_ADDRESS);
     let internal = internal.and_then(|node| node.string(AN_ADDRESS, host));
     table.finish();
-    let (external, internal) = (external?, internal?.value);
-    let value = StaticSettings { external: external.value, internal };
-    Some(Found { place: external.place, text: external.text, value })
+    let (external, internal) = (external?, internal?);
+    let settings = StaticSettings { external: external.value, internal: internal.value };
+    Some(Fixed { external: external.bare(), internal: internal.bare(), settings })
 }
 
-fn forward(table: Reader<'_>) -> Option<Found<ForwardSettings>> {
+fn forward(table: Reader<'_>) -> Option<Fixed<ForwardSettings>> {
     let protocol = table.required("protocol", "\"tcp\" or \"udp\"");
     let protocol = protocol.and_then(|node| node.choice(&[("tcp", 6), ("udp", 17)]));
     let external = table.required("external", AN_ENDPOINT);
@@ -246,21 +253,21 @@ fn forward(table: Reader<'_>) -> Option<Found<ForwardSettings>> {
     let report = table.report();
     table.finish();
     let (protocol, external, internal) = (protocol?, external?, internal?);
-    let (external_address, external_ports) = external.value;
+    let (external_address, external_ports) = external.value.clone();
     let (internal_address, internal_ports) = internal.value.clone();
     if external_ports.len() != internal_ports.len() {
         let ports = external_ports.len();
         internal.reject(report, format!("as many ports as in external: {ports}"));
         return None;
     }
-    let value = ForwardSettings {
+    let settings = ForwardSettings {
         external: external_address,
         external_ports,
         internal: internal_address,
         internal_ports,
         protocol,
     };
-    Some(Found { place: external.place, text: external.text, value })
+    Some(Fixed { external: external.bare(), internal: internal.bare(), settings })
 }
 
 fn exempt(table: Reader<'_>) -> ExemptSettings {

@@ -1,0 +1,496 @@
+//! Checks that need more than one key: each refuses exactly one thing, and says so once.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use vnf::config::{self, Settings};
+
+#[test]
+fn the_file_all_tests_start_from_is_accepted() {
+    assert_eq!(parse(BASE).unwrap().warnings, []);
+}
+
+#[test]
+fn names_devices_and_addresses_of_interfaces_are_their_own() {
+    refuses(
+        &with("[[vlan]]\nname = \"lan\"\nport = \"lan\"\nid = 5\n"),
+        "vlan[lan].name: found \"lan\", expected a name of its own: line 2 has this one",
+    );
+    refuses(
+        &with("[[port]]\nname = \"x\"\ndevice = \"net_null1,size=64\"\n"),
+        "port[x].device: found \"net_null1,size=64\", expected a device of its own: line 9 has this one",
+    );
+    refuses(
+        &port("addresses = [\"10.0.0.9/24\"]"),
+        "port[x].addresses: found \"10.0.0.9/24\", expected a subnet apart from \"10.0.0.1/24\" on line 4",
+    );
+    refuses(
+        &port("addresses = [\"172.16.0.1/24\", \"172.16.0.1/16\"]"),
+        "port[x].addresses: found \"172.16.0.1/16\", expected a subnet apart from \"172.16.0.1/24\" on line 29",
+    );
+    // Several addresses of one subnet on one port, and link-local ones on every port, are no clash.
+    parse(&port("addresses = [\"172.16.0.1/24\", \"172.16.0.2/24\", \"fe80::1/64\"]")).unwrap();
+    let both = BASE.replace("\"10.0.0.1/24\"", "\"10.0.0.1/24\", \"fe80::1/64\"");
+    parse(&(both + "[[port]]\nname = \"x\"\ndevice = \"y\"\naddresses = [\"fe80::1/64\"]\n"))
+        .unwrap();
+}
+
+#[test]
+fn addresses_of_interfaces_are_hosts() {
+    for wrong in
+        ["127.0.0.1/8", "0.0.0.0/24", "224.0.0.1/24", "::1/128", "ff02::1/64", "10.9.9.9/0"]
+    {
+        refuses(
+            &port(&format!("addresses = [\"{wrong}\"]")),
+            &format!(
+                "port[x].addresses: found \"{wrong}\", expected an address that a host may have"
+            ),
+        );
+    }
+    parse(&port("addresses = [\"172.16.0.0/31\", \"172.16.0.4/32\"]")).unwrap();
+}
+
+#[test]
+fn vlans_stand_on_ports() {
+    let vlan =
+        |port: &str, id: u16| format!("[[vlan]]\nname = \"v{id}\"\nport = \"{port}\"\nid = {id}\n");
+    refuses(
+        &with(&vlan("wam", 5)),
+        "vlan[v5].port: found \"wam\", expected the name of a port: \"lan\" or \"wan\"",
+    );
+    refuses(
+        &with(&(vlan("lan", 5) + &vlan("v5", 6))),
+        "vlan[v6].port: found \"v5\", expected the name of a port, not of a VLAN",
+    );
+    refuses(
+        &with(&(vlan("lan", 5) + &vlan("lan", 5).replace("v5", "w"))),
+        "vlan[w].id: found 5, expected an id free on port \"lan\": line 26 has this one",
+    );
+    parse(&with(&(vlan("lan", 5) + &vlan("wan", 5).replace("v5", "w")))).unwrap();
+    refuses(
+        &with(&(vlan("lan", 5) + "mtu = 1501\n")),
+        "vlan[v5].mtu: found 1501, expected at most 1500, the MTU of the port",
+    );
+}
+
+#[test]
+fn an_mtu_below_1280_excludes_ipv6() {
+    refuses(
+        &port("mtu = 1279\naddresses = [\"fd00:1::1/64\"]"),
+        "port[x].mtu: found 1279, expected at least 1280 with IPv6 addresses (RFC 8200)",
+    );
+    parse(&port("mtu = 68\naddresses = [\"172.16.0.1/24\"]")).unwrap();
+}
+
+#[test]
+fn at_most_250_interfaces() {
+    let vlans = |count: usize| -> String {
+        let vlan = |id| format!("[[vlan]]\nname = \"v{id}\"\nport = \"lan\"\nid = {id}\n");
+        (1..=count).map(vlan).collect()
+    };
+    parse(&with(&vlans(248))).unwrap();
+    refuses(&with(&vlans(249)), "vlan[v249]: found 251 ports and VLANs, expected at most 250");
+}
+
+#[test]
+fn workers_are_1_to_64() {
+    let cores = |count: usize| format!("[dpdk]\nworker_cores = {:?}\n", vec![1; count]);
+    assert_eq!(parse(&with(&cores(64))).unwrap().dpdk.worker_cores.len(), 64);
+    let refused = errors(&with(&cores(65)));
+    assert!(refused[0].ends_with("expected a list of 1 to 64 core numbers"), "{refused:?}");
+    refuses(
+        &with("[dpdk]\nworker_cores = [1, 2]\n").replace("# nat44", "max_sessions = 1"),
+        "nat44.max_sessions: found 1, expected at least one session for each of the 2 workers",
+    );
+}
+
+#[test]
+fn next_hops_are_neighbours() {
+    refuses(
+        &route("next_hops = [\"192.0.2.9\"]"),
+        "route[10.9.0.0/16].next_hops: found \"192.0.2.9\", expected an address in the subnet of a port or VLAN",
+    );
+    refuses(
+        &route("next_hops = [\"10.0.0.1\"]"),
+        "route[10.9.0.0/16].next_hops: found \"10.0.0.1\", expected a neighbour's address, not the own one",
+    );
+    refuses(
+        &route("next_hops = [\"10.0.0.2\", \"10.0.0.2\"]"),
+        "route[10.9.0.0/16].next_hops: found \"10.0.0.2\", expected each next hop once",
+    );
+    // One address wrong on a port: whether a next hop is its neighbour cannot be said.
+    refuses(
+        &route("next_hops = [\"10.0.0.2\"]").replace("10.0.0.1/24", "10.0.0.1/33"),
+        "port[lan].addresses: found \"10.0.0.1/33\", expected an address with its prefix length such as \"10.0.0.1/24\"",
+    );
+}
+
+#[test]
+fn prefixes_are_routed_once() {
+    let twice = route("discard = true") + "[[route]]\nprefix = \"10.9.0.0/16\"\ndiscard = true\n";
+    refuses(
+        &twice,
+        "route[10.9.0.0/16].prefix: found \"10.9.0.0/16\", expected each prefix once: line 27 has this one",
+    );
+    refuses(
+        &route("discard = true").replace("10.9.0.0/16", "10.0.0.0/24"),
+        "route[10.0.0.0/24].prefix: found \"10.0.0.0/24\", expected a prefix that is no interface's subnet: \"lan\" has it",
+    );
+    refuses(
+        &route("dicard = true"),
+        "route[10.9.0.0/16].dicard: unknown key, did you mean \"discard\"?",
+    );
+}
+
+#[test]
+fn neighbors_are_in_the_subnet_of_their_port_and_there_once() {
+    let neighbor = |address: &str| {
+        format!(
+            "[[neighbor]]\nport = \"lan\"\naddress = \"{address}\"\nmac = \"02:00:00:00:00:02\"\n"
+        )
+    };
+    refuses(
+        &with(&neighbor("198.51.100.254")),
+        "neighbor[198.51.100.254].address: found \"198.51.100.254\", expected an address in a subnet of \"lan\"",
+    );
+    refuses(
+        &with(&neighbor("10.0.0.1")),
+        "neighbor[10.0.0.1].address: found \"10.0.0.1\", expected a neighbour's address, not the own one",
+    );
+    refuses(
+        &with(&neighbor("10.0.0.2").repeat(2)),
+        "neighbor[10.0.0.2].address: found \"10.0.0.2\", expected each neighbour of a port once",
+    );
+}
+
+#[test]
+fn nat_needs_both_sides_and_its_section() {
+    refuses(
+        &BASE.replace("nat = \"external\"", ""),
+        "nat44: found no port with nat = \"external\", expected at least one",
+    );
+    refuses(
+        &BASE.replace("nat = \"internal\"", ""),
+        "nat44: found no port with nat = \"internal\", expected at least one",
+    );
+    let no_section = BASE.replace("[nat44]\npool = [\"198.51.100.10\"]", "");
+    assert_eq!(
+        errors(&no_section),
+        [
+            "port[lan].nat: found \"internal\", expected no role, or a [nat44] table in the file",
+            "port[wan].nat: found \"external\", expected no role, or a [nat44] table in the file",
+        ]
+    );
+}
+
+#[test]
+fn the_pool_is_apart_from_itself_and_the_inside_and_not_too_large() {
+    let pool = |pool: &str| BASE.replace("[\"198.51.100.10\"]", pool);
+    refuses(
+        &pool("[\"10.0.0.128-10.0.1.5\"]"),
+        "nat44.pool: found \"10.0.0.128-10.0.1.5\", expected addresses outside the internal subnet 10.0.0.0/24",
+    );
+    refuses(
+        &pool("[\"203.0.113.4\", \"203.0.113.0/29\"]"),
+        "nat44.pool: found \"203.0.113.0/29\", expected addresses apart from \"203.0.113.4\" on line 16",
+    );
+    refuses(
+        &pool("[\"203.0.113.4\", \"172.16.0.0/16\"]"),
+        "nat44.pool: found \"172.16.0.0/16\", expected at most 65536 addresses in the whole pool",
+    );
+    parse(&pool("[\"172.16.0.0/16\"]")).unwrap();
+    refuses(
+        &pool("[]"),
+        "nat44.pool: found [], expected a list of IPv4 ranges, prefixes or addresses, at least one",
+    );
+    refuses(
+        &pool("[\"224.0.0.0/28\"]"),
+        "nat44.pool: found \"224.0.0.0/28\", expected addresses that a host may have",
+    );
+    refuses(&BASE.replace("pool", "pol"), "nat44.pol: unknown key, did you mean \"pool\"?");
+    // The port's own address: allowed.
+    parse(&pool("[\"198.51.100.1\"]")).unwrap();
+}
+
+#[test]
+fn blocks_fit_into_the_port_range() {
+    refuses(
+        &nat("port_range = \"1024-2047\"\nport_block_size = 1025"),
+        "nat44.port_block_size: found 1025, expected at most 1024, the ports of port_range",
+    );
+    refuses(
+        &nat("port_block_size = 0"),
+        "nat44.port_block_size: found 0, expected a whole number from 1 to 65535",
+    );
+    let settings = parse(&nat("port_block_size = 64\nmax_blocks_per_host = 4")).unwrap();
+    assert_eq!(
+        settings.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "vnf.toml:17: nat44.port_block_size: found 64, without effect unless allocation is \"port-blocks\""
+        ]
+    );
+}
+
+#[test]
+fn every_host_gets_a_block_or_a_port_at_least() {
+    let refused = |lines: &str| {
+        let mut errors = errors(&nat(lines));
+        errors.retain(|error| !error.ends_with("not available in this version"));
+        errors
+    };
+    assert_eq!(
+        refused("allocation = \"port-blocks\"\nport_range = \"1024-1100\""),
+        ["nat44.port_block_size: found 512 by default, expected at most 77"]
+    );
+    assert_eq!(
+        refused("allocation = \"port-blocks\"\nport_block_size = 16128\nmax_blocks_per_host = 5"),
+        ["nat44.max_blocks_per_host: found 5, expected at most 4, the blocks of one address"]
+    );
+    assert_eq!(
+        refused("allocation = \"deterministic\"\nport_range = \"1024-1278\""),
+        ["nat44: found 256 hosts on 1 addresses of 255 ports, expected at least one port for each"]
+    );
+    assert!(refused("allocation = \"deterministic\"\nport_range = \"1024-1279\"").is_empty());
+    assert_eq!(
+        refused("deterministic.internal = [\"10.0.0.0/16\", \"10.0.5.0/24\"]"),
+        [
+            "nat44.deterministic.internal: found \"10.0.5.0/24\", expected a prefix apart from \"10.0.0.0/16\" on line 17"
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_available_is_refused_and_nothing_else_is_said_about_it() {
+    for (line, found) in [
+        ("allocation = \"port-blocks\"", "allocation: found \"port-blocks\""),
+        ("allocation = \"deterministic\"", "allocation: found \"deterministic\""),
+        ("deterministic = {}", "deterministic: found {}"),
+        ("log = \"blocks\"", "log: found \"blocks\""),
+        ("log = \"sessions\"", "log: found \"sessions\""),
+        ("tcp_mss_clamp = 1400", "tcp_mss_clamp: found 1400"),
+    ] {
+        let message = format!("nat44.{found}, which is not available in this version");
+        refuses(&nat(line), &message);
+    }
+    parse(&nat("allocation = \"dynamic\"\nlog = \"none\"\ntcp_mss_clamp = 0")).unwrap();
+}
+
+#[test]
+fn fixed_translations_have_one_owner_each() {
+    let one = |external: &str, internal: &str| {
+        format!("[[nat44.static]]\nexternal = \"{external}\"\ninternal = \"{internal}\"\n")
+    };
+    let forward = |external: &str, internal: &str| {
+        format!(
+            "[[nat44.forward]]\nprotocol = \"udp\"\nexternal = \"{external}\"\ninternal = \"{internal}\"\n"
+        )
+    };
+    refuses(
+        &with(&(one("203.0.113.9", "10.0.0.2") + &one("203.0.113.9", "10.0.0.3"))),
+        "nat44.static[203.0.113.9].external: found \"203.0.113.9\", expected each external address once: line 27 has this one",
+    );
+    refuses(
+        &with(&(one("203.0.113.9", "10.0.0.2") + &one("203.0.113.8", "10.0.0.2"))),
+        "nat44.static[203.0.113.8].internal: found \"10.0.0.2\", expected each internal address once: line 28 has this one",
+    );
+    refuses(
+        &with(&one("10.0.0.9", "10.0.0.2")),
+        "nat44.static[10.0.0.9].external: found \"10.0.0.9\", expected an address outside the internal subnet 10.0.0.0/24",
+    );
+    refuses(
+        &with(&one("198.51.100.1", "10.0.0.2")),
+        "nat44.static[198.51.100.1].external: found \"198.51.100.1\", expected an address that is not a port's own",
+    );
+    refuses(
+        &with(&one("203.0.113.9", "198.51.100.10")),
+        "nat44.static[203.0.113.9].internal: found \"198.51.100.10\", expected an internal host, not an address of the pool",
+    );
+    refuses(
+        &with(&(one("203.0.113.9", "10.0.0.2") + &forward("203.0.113.9:53", "10.0.0.3:53"))),
+        "nat44.forward[1].external: found \"203.0.113.9:53\", expected an address not translated one to one on line 27",
+    );
+    refuses(
+        &with(
+            &(forward("198.51.100.10:50-60", "10.0.0.3:50-60")
+                + &forward("198.51.100.10:60", "10.0.0.4:1")),
+        ),
+        "nat44.forward[2].external: found \"198.51.100.10:60\", expected each external port once: line 28 has this one",
+    );
+    refuses(
+        &with(&forward("198.51.100.10:0", "10.0.0.3:1")),
+        "nat44.forward[1].external: found \"198.51.100.10:0\", expected an IPv4 address with a port or a range, such as \"198.51.100.10:8000-8009\"",
+    );
+    let tcp = forward("198.51.100.10:60", "10.0.0.4:1").replace("udp", "tcp");
+    parse(&with(&(forward("198.51.100.10:60", "10.0.0.3:60") + &tcp))).unwrap();
+}
+
+#[test]
+fn timeouts_below_an_rfc_s_minimum_are_accepted_with_a_warning_that_names_it() {
+    let settings = parse(
+        &with("[nat44.timeouts]\nudp = \"119s\"\ntcp_established = \"2h3m\"\ntcp_transitory = \"239999ms\"\nicmp = \"59s\"\n")
+            .replace("# nat44", "reuse_hold = \"0s\""),
+    )
+    .unwrap();
+    assert_eq!(
+        settings.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "vnf.toml:17: nat44.reuse_hold: found \"0s\", below the 120s of RFC 6888 REQ-8",
+            "vnf.toml:27: nat44.timeouts.udp: found \"119s\", below the 120s of RFC 4787 REQ-5",
+            "vnf.toml:28: nat44.timeouts.tcp_established: found \"2h3m\", below the 7440s of RFC 5382 REQ-5",
+            "vnf.toml:29: nat44.timeouts.tcp_transitory: found \"239999ms\", below the 240s of RFC 5382 REQ-5",
+            "vnf.toml:30: nat44.timeouts.icmp: found \"59s\", below the 60s of RFC 5508 REQ-2",
+        ]
+    );
+    assert_eq!(settings.sessions.timeouts.tcp_transitory, Duration::from_millis(239_999));
+}
+
+#[test]
+fn rules_name_known_sets_and_one_address_family() {
+    refuses(
+        &rule("source = \"@x\""),
+        "acl[a].rule[1].source: found \"@x\", expected the name of a set, and there is none in [sets]",
+    );
+    refuses(
+        &rule("source = \"10.0.0.1/8\""),
+        "acl[a].rule[1].source: found \"10.0.0.1/8\", expected \"10.0.0.0/8\": the host bits must be zero",
+    );
+    refuses(
+        &rule("source = []"),
+        "acl[a].rule[1].source: found [], expected \"any\" or at least a prefix, an address or \"@set\"",
+    );
+    refuses(
+        &rule("protocol = \"icmpv6\"\nsource = \"10.0.0.0/8\""),
+        "acl[a].rule[1]: found icmpv6 from 10.0.0.0/8 to any, expected one address family in protocol, source and destination",
+    );
+    refuses(
+        &rule("protocol = 256"),
+        "acl[a].rule[1].protocol: found 256, expected \"tcp\", \"udp\", \"icmp\", \"icmpv6\", \"any\" or a number from 0 to 255",
+    );
+    refuses(
+        &(rule("") + "[[acl]]\nname = \"a\"\ndefault = \"permit\"\n"),
+        "acl[a].name: found \"a\", expected a name of its own: line 27 has this one",
+    );
+    for accepted in [
+        "protocol = 132\ndestination_port = 1",
+        "protocol = \"icmp\"\nicmp_type = 0",
+        "source = [\"10.0.0.0/8\", \"fd00::/8\"]\ndestination = \"fd00::1\"",
+        "protocol = \"any\"\nsource_port = \"any\"",
+    ] {
+        parse(&rule(accepted)).unwrap_or_else(|errors| panic!("{errors}"));
+    }
+}
+
+#[test]
+fn the_text_of_a_rule_says_all_of_it() {
+    let settings = parse(
+        &rule("protocol = \"tcp\"\nsource = [\"10.0.0.0/8\", \"@s\"]\nsource_port = \"1024-65535\"\nstate = false\nlog = true\n[sets]\ns = \"192.0.2.7\""),
+    )
+    .unwrap();
+    let rule = &settings.acls[1].rules[0];
+    assert_eq!(rule.text, "deny tcp from 10.0.0.0/8,@s port 1024-65535 to any stateless log");
+    assert_eq!(rule.source.len(), 2);
+    assert_eq!(rule.line, 29);
+}
+
+#[test]
+fn what_is_not_said_has_the_contract_s_default() {
+    let settings = parse("[[port]]\nname = \"a\"\ndevice = \"net_null0\"\n").unwrap();
+    assert_eq!(
+        settings.to_json(),
+        serde_json::json!({
+            "dpdk": {
+                "main_core": 0, "worker_cores": [1], "memory": "512MiB", "hugepages": "auto",
+                "eal_args": [],
+            },
+            "workers": { "idle": "adaptive" },
+            "management": { "socket": "/run/vnf/vnf.sock" },
+            "port": [{ "name": "a", "device": "net_null0", "addresses": [], "mtu": 1500 }],
+            "vlan": [], "route": [], "neighbor": [], "sets": {}, "acl": [],
+        })
+    );
+    let json = parse(BASE).unwrap().to_json();
+    assert_eq!(
+        json["nat44"],
+        serde_json::json!({
+            "pool": ["198.51.100.10"], "port_range": "1024-65535",
+            "mapping": "endpoint-independent", "filtering": "address-and-port-dependent",
+            "allocation": "dynamic", "port_block_size": 512, "max_blocks_per_host": 4,
+            "hairpinning": true, "reuse_hold": "120s", "max_sessions": 1_000_000,
+            "max_sessions_per_host": 4096, "new_sessions_per_host": 0, "tcp_mss_clamp": 0,
+            "log": "none", "log_file": "/var/log/vnf/nat.jsonl",
+            "timeouts": {
+                "udp": "300s", "tcp_established": "7440s", "tcp_transitory": "240s",
+                "icmp": "60s",
+            },
+            "static": [], "forward": [], "exempt": [],
+        })
+    );
+}
+
+fn parse(text: &str) -> Result<Settings, config::Errors> {
+    config::parse("vnf.toml", text)
+}
+
+fn errors(text: &str) -> Vec<String> {
+    let errors = parse(text).expect_err("the text is wrong").0;
+    errors.into_iter().map(|error| format!("{}: {}", error.key, error.message)).collect()
+}
+
+#[track_caller]
+fn refuses(text: &str, message: &str) {
+    assert_eq!(errors(text), [message]);
+}
+
+/// The base and one more section, on line 26.
+fn with(section: &str) -> String {
+    format!("{BASE}{section}")
+}
+
+/// The base and lines of `[nat44]`, on line 17.
+fn nat(lines: &str) -> String {
+    BASE.replace("# nat44", lines)
+}
+
+/// The base and a port named x.
+fn port(lines: &str) -> String {
+    with(&format!("[[port]]\nname = \"x\"\ndevice = \"net_null9\"\n{lines}\n"))
+}
+
+/// The base and a route to 10.9.0.0/16.
+fn route(lines: &str) -> String {
+    with(&format!("[[route]]\nprefix = \"10.9.0.0/16\"\n{lines}\n"))
+}
+
+/// The base and an ACL named a with one rule.
+fn rule(lines: &str) -> String {
+    with(&format!(
+        "[[acl]]\nname = \"a\"\ndefault = \"deny\"\n[[acl.rule]]\naction = \"deny\"\n{lines}\n"
+    ))
+}
+
+const BASE: &str = r#"[[port]]
+name = "lan"
+device = "net_null0"
+addresses = ["10.0.0.1/24"]
+nat = "internal"
+
+[[port]]
+name = "wan"
+device = "net_null1"
+addresses = ["198.51.100.1/24"]
+nat = "external"
+acl_in = "from-wan"
+acl_out = "from-wan"
+
+[nat44]
+pool = ["198.51.100.10"]
+# nat44
+
+[[route]]
+prefix = "0.0.0.0/0"
+next_hops = ["198.51.100.254"]
+
+[[acl]]
+name = "from-wan"
+default = "permit"
+"#;
