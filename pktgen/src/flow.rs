@@ -28,6 +28,14 @@ impl Direction {
     /// Both, outward first.
     pub const BOTH: [Self; 2] = [Self::Outward, Self::Inward];
 
+    /// In one word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inward => "inward",
+            Self::Outward => "outward",
+        }
+    }
+
     /// The other one.
     pub fn reversed(self) -> Self {
         match self {
@@ -36,6 +44,9 @@ impl Direction {
         }
     }
 }
+
+/// The bit of a trailer's flow word that marks [`Direction::Inward`].
+pub(crate) const INWARD: u32 = 1 << 31;
 
 /// One flow: its endpoints, its checksums and its sequence numbers; arrays are by [`Direction`].
 #[derive(Clone, Copy, Debug, Default)]

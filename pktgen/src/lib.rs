@@ -5,12 +5,17 @@
 
 pub mod arp;
 pub mod checksum;
+pub mod cli;
+pub mod engine;
 pub mod flow;
 pub mod frame;
 pub mod latency;
+pub mod measure;
 pub mod port;
 pub mod prefix;
 pub mod rate;
 pub mod receive;
+pub mod report;
+pub mod setup;
 pub mod trailer;
 pub mod transmit;

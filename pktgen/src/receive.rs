@@ -9,7 +9,8 @@ pub use counters::{Counters, Defects};
 use packet::{Packet, is_echo_request};
 
 use crate::flow::{
-    DONT_FRAGMENT, Direction, Flow, Flows, Learned, Seen, Shape, TRAFFIC_CLASS, TTL, is_filled,
+    DONT_FRAGMENT, Direction, Flow, Flows, INWARD, Learned, Seen, Shape, TRAFFIC_CLASS, TTL,
+    is_filled,
 };
 use crate::frame::{ETHERNET, Mac};
 use crate::latency::Latency;
@@ -319,9 +320,6 @@ impl Verifier {
         }
     }
 }
-
-/// The bit of a trailer's flow word that marks [`Direction::Inward`].
-const INWARD: u32 = 1 << 31;
 
 #[cfg(test)]
 mod tests;

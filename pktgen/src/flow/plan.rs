@@ -79,6 +79,11 @@ impl Plan {
         self.hosts.binary_search(&address.to_bits()).is_ok()
     }
 
+    /// The hosts that the flows come from, in ascending order.
+    pub fn addresses(&self) -> Vec<Ipv4Addr> {
+        self.hosts.iter().map(|host| Ipv4Addr::from(*host)).collect()
+    }
+
     /// How many hosts the flows come from.
     pub fn hosts(&self) -> usize {
         self.hosts.len()

@@ -9,6 +9,8 @@ use crate::transmit::Composer;
 
 const PORTS: [Mac; 4] =
     [[2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 3], [2, 0, 0, 0, 0, 4]];
+/// Inside port 0, the path's ports 1 and 2, outside port 3.
+const ROUTES: [(Mac, Mac); 2] = [(PORTS[0], PORTS[1]), (PORTS[3], PORTS[2])];
 const POOL: [u8; 4] = [203, 0, 113, 1];
 const FLOWS: u32 = 10;
 
@@ -27,15 +29,13 @@ impl Rig {
         let plan = Plan::new(FLOWS, Ipv4Addr::new(10, 0, 0, 2), 24, None, &[remote], 7).unwrap();
         let flows = Flows::new(plan, shape);
         let key = Key::new(7, 0);
-        // Inside port 0, the path's ports 1 and 2, outside port 3.
-        let routes = [(PORTS[0], PORTS[1]), (PORTS[3], PORTS[2])];
         let expectation = Expectation {
             sut: Sut::Nat44,
             hops: 1,
             pool: vec!["203.0.113.0/28".parse().unwrap()],
             macs: [PORTS[3], PORTS[0]],
         };
-        let composer = Composer::new(routes, shape, key);
+        let composer = Composer::new(ROUTES, shape, key);
         let mut rig = Self {
             flows,
             composer,
@@ -161,7 +161,7 @@ fn intended_latency_counts_from_the_due_time() {
     let key = Key::new(7, 1);
     rig.flows.restart();
     rig.verifier.restart(key);
-    rig.composer.rekey(key);
+    rig.composer = Composer::new(ROUTES, rig.verifier.shape, key);
     // Due every 100 ns from 990_000; sent 10 µs late, on the way for 5 µs.
     let pacer = Pacer::new(990_000, 1_000_000, Some(crate::rate::Rate::per_second(1e7)));
     rig.verifier.follow(Direction::Outward, pacer);

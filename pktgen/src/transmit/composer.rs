@@ -1,6 +1,6 @@
 //! Writes a flow's next frame into a buffer.
 
-use crate::flow::{Direction, Flow, HEADERS, Shape, fill, ipv4_header};
+use crate::flow::{Direction, Flow, Flows, HEADERS, INWARD, Shape, fill, ipv4_header};
 use crate::frame::{ETHERNET, IPV4, Mac};
 use crate::trailer::{Key, LEN, Trailer};
 
@@ -23,11 +23,6 @@ impl Composer {
             header
         });
         Self { ethernet, shape, key }
-    }
-
-    /// Signs with another key from now on.
-    pub fn rekey(&mut self, key: Key) {
-        self.key = key;
     }
 
     /// Writes the next frame of a flow, stamped with `now` (ns); false, and nothing written, when
@@ -58,10 +53,20 @@ impl Composer {
         headers[40..42].copy_from_slice(&flow.udp_checksum[direction as usize].to_be_bytes());
         fill(flow.pattern, pattern);
         let seq = flow.take_seq(direction);
-        let flow_word = index | (direction as u32) << 31;
+        let flow_word = if direction == Direction::Inward { index | INWARD } else { index };
         let ts = crate::trailer::ticks(now);
         self.key.write(Trailer { flow: flow_word, seq, ts }, flow.constant(), trailer);
         true
+    }
+
+    /// Stamps a frame that was written before with a new time.
+    pub fn restamp(&self, flows: &Flows, now: u64, frame: &mut [u8]) {
+        let Some(octets) = frame.last_chunk_mut::<LEN>() else { return };
+        let (_, written) = self.key.read(octets);
+        if let Some(flow) = flows.flow(written.flow & !INWARD) {
+            let trailer = Trailer { ts: crate::trailer::ticks(now), ..written };
+            self.key.write(trailer, flow.constant(), octets);
+        }
     }
 }
 
@@ -69,7 +74,7 @@ impl Composer {
 mod tests {
     use super::*;
     use crate::checksum::Sum;
-    use crate::flow::{Flows, Plan};
+    use crate::flow::Plan;
     use proptest::prelude::*;
     use std::net::Ipv4Addr;
 
@@ -97,6 +102,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_new_stamp_changes_the_time_only() {
+        let shape = Shape::new(64).unwrap();
+        let plan = Plan::new(9, Ipv4Addr::new(10, 0, 0, 2), 24, None, &[Ipv4Addr::LOCALHOST], 1);
+        let mut flows = Flows::new(plan.unwrap(), shape);
+        let key = Key::new(0, 0);
+        let composer = Composer::new([([2; 6], [4; 6]); 2], shape, key);
+        let mut frame = [0; 60];
+        composer.write(5, flows.flow_mut(5).unwrap(), Direction::Outward, 1600, &mut frame);
+        let (_, before) = key.read(frame.last_chunk().unwrap());
+        composer.restamp(&flows, 3200, &mut frame);
+        let (owner, after) = key.read(frame.last_chunk().unwrap());
+        assert_eq!((owner, after), (crate::trailer::Owner::Ours, Trailer { ts: 200, ..before }));
+        let udp = Sum::default().bytes(&frame[34..]);
+        assert!(udp.pseudo_header_v4(&frame[26..34], 17, shape.udp_length()).is_intact());
     }
 
     #[test]
