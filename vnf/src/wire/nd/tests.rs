@@ -121,7 +121,8 @@ fn announcements_go_to_all_nodes() {
 #[test]
 fn messages_that_may_be_forged_are_refused() {
     assert!(parse(&changed(question(0), |_| {})[14..]).is_some());
-    let spoils: [(&str, fn(&mut Vec<u8>)); 9] = [
+    type Spoil = fn(&mut Vec<u8>);
+    let spoils: [(&str, Spoil); 9] = [
         ("hop limit", |frame| frame[21] = 254),
         ("code", |frame| frame[55] = 1),
         ("multicast target", |frame| frame[62] = 0xff),
