@@ -95,7 +95,8 @@ impl Ipv4Header {
     }
 }
 
-/// The network packet at the start of `bytes` without what follows it, its header with options first.
+/// The network packet at the start of `bytes` without what follows it, its header with options
+/// first.
 ///
 /// `None` unless version, lengths and header checksum are right (RFC 1812 5.2.2).
 pub fn packet(bytes: &[u8]) -> Option<(&Ipv4Header, &[u8])> {

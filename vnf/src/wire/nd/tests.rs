@@ -158,7 +158,10 @@ fn other_options_are_skipped() {
 
 proptest! {
     #[test]
-    fn any_bytes_have_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..90), keep in 0..90usize) {
+    fn any_bytes_have_an_answer(
+        bytes in prop::collection::vec(any::<u8>(), 0..90),
+        keep in 0..90usize,
+    ) {
         let mut frame = question(0);
         for (to, from) in frame.iter_mut().skip(keep).zip(bytes) {
             *to = from;

@@ -1,4 +1,5 @@
-//! Clamps the maximum segment size that a SYN announces (RFC 9293 3.7.1), for paths that lose large packets.
+//! Clamps the maximum segment size that a SYN announces (RFC 9293 3.7.1), for paths that lose large
+//! packets.
 
 use crate::wire::checksum::{Delta, Sum};
 use crate::wire::tcp::{self, Flags, TcpHeader};
@@ -6,15 +7,16 @@ use crate::wire::{at, at_mut};
 
 /// Lowers the segment size that a SYN announces to `most`, and updates the checksum.
 ///
-/// Returns whether anything was written. Never raises it, adds no option, and leaves all alone from the first
-/// option with an impossible length on.
+/// Returns whether anything was written. Never raises it, adds no option, and leaves all alone from
+/// the first option with an impossible length on.
 pub fn clamp(segment: &mut [u8], most: u16) -> bool {
     let Some(header) = at::<TcpHeader>(segment, 0) else { return false };
     if !header.flags.contains(Flags::SYN) || !header.offset_is_valid(segment.len()) {
         return false;
     }
     let Some(options) = segment.get_mut(tcp::HEADER..header.header_len()) else { return false };
-    // The option may lie at an odd offset, so the sum is taken over all of them, which start at an even one.
+    // The option may lie at an odd offset, so the sum is taken over all of them, which start at an
+    // even one.
     let before = Sum::of(options).fold();
     if !clamp_options(options, most) {
         return false;
@@ -106,7 +108,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_options_keep_the_checksum_right(words in prop::collection::vec(any::<[u8; 4]>(), 0..11), most: u16) {
+        fn any_options_keep_the_checksum_right(
+            words in prop::collection::vec(any::<[u8; 4]>(), 0..11),
+            most: u16,
+        ) {
             let options = words.concat();
             let options = [&[2, 4, 255, 255][..], &options[..options.len().min(36)]].concat();
             let mut clamped = segment(true, &options, &[1, 2, 3]);
