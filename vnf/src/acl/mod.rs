@@ -1,7 +1,166 @@
-//! The packet filter.
+//! The packet filter: asks the ACLs of a packet's ports about flows that are new, or were decided under other tables.
 
 pub mod key;
 pub mod rule_set;
+pub mod table;
+
+use crate::config::AclAction;
+use crate::engine::burst::{Burst, Origin};
+use crate::engine::ids::{InterfaceId, WorkerId};
+use crate::engine::mask::{BURST, Mask, Slot};
+use crate::engine::meta::{Family, FlowKey, Kind, Meta};
+use crate::engine::tables::Tables;
+use crate::engine::verdict::{DropReason, Rejection, Verdict};
+use crate::session::{Decision as FlowDecision, Flows, Plan};
+use crate::wire::transport;
 
 pub use key::{AclKey, Upper};
 pub use rule_set::{CompileError, Decision, RuleSet};
+pub use table::AclTable;
+
+/// The ACL stage of one worker.
+pub struct Acl {
+    worker: WorkerId,
+    keys: [AclKey; BURST],
+    answers: [Decision; BURST],
+}
+
+/// Which of a packet's two ACLs is asked.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Side {
+    In,
+    Out,
+}
+
+impl Acl {
+    /// The stage of this worker.
+    pub fn new(worker: WorkerId) -> Self {
+        let permit = Decision {
+            action: AclAction::Permit,
+            log: false,
+            rule: Decision::DEFAULT_RULE,
+            stateful: true,
+        };
+        Self {
+            worker,
+            keys: [AclKey::ipv4(0, 0, 0, Upper::None); BURST],
+            answers: [permit; BURST],
+        }
+    }
+
+    /// Drops or rejects what the ACLs of both ports do not permit. Known flows were permitted before and cost nothing.
+    #[inline]
+    pub fn run(&mut self, burst: &mut Burst, flows: &mut Flows, tables: &Tables) {
+        if !burst.undecided().is_empty() && !tables.acl.is_empty() {
+            self.ask(Side::In, burst, flows, tables);
+            self.ask(Side::Out, burst, flows, tables);
+        }
+    }
+
+    /// Asks one side's ACLs, each once about all packets it concerns.
+    fn ask(&mut self, side: Side, burst: &mut Burst, flows: &mut Flows, tables: &Tables) {
+        let mut waiting = burst.undecided();
+        while let Some(first) = waiting.next() {
+            let Some(acl) = acl_of(first, side, burst, flows, tables) else { continue };
+            let mut asked = Mask::EMPTY;
+            asked.insert(first);
+            for slot in waiting {
+                asked.insert_if(slot, acl_of(slot, side, burst, flows, tables) == Some(acl));
+            }
+            waiting &= !asked;
+            self.decide(acl, asked, burst, flows, tables);
+        }
+    }
+
+    fn decide(
+        &mut self,
+        acl: usize,
+        asked: Mask,
+        burst: &mut Burst,
+        flows: &mut Flows,
+        tables: &Tables,
+    ) {
+        let count = asked.len();
+        for (at, slot) in asked.enumerate() {
+            self.keys[at % BURST] = acl_key(&burst.meta[slot], slot, flows);
+        }
+        tables.acl.rules(acl).classify(&self.keys[..count], &mut self.answers[..count]);
+        for (answer, slot) in self.answers[..count].iter().zip(asked) {
+            if burst.origin != Origin::Held {
+                let octets = burst.meta[slot].ip_length.into();
+                tables.acl.count(self.worker, acl, answer.rule, octets);
+            }
+            match answer.action {
+                AclAction::Permit => flows.decisions[slot].stateful |= answer.stateful,
+                AclAction::Deny => burst.drop(slot, DropReason::AclDenied),
+                AclAction::Reject => {
+                    let told = Rejection::AdministrativelyProhibited;
+                    burst.settle(slot, Verdict::Reject(told, DropReason::AclDenied));
+                }
+            }
+        }
+    }
+}
+
+/// The ACL that is asked about a packet on one side. For a reply that is decided again it is the other side's: what was
+/// permitted is the flow as it was opened.
+fn acl_of(
+    slot: Slot,
+    side: Side,
+    burst: &Burst,
+    flows: &Flows,
+    tables: &Tables,
+) -> Option<usize> {
+    let meta = &burst.meta[slot];
+    let (entered, leaves) = if replies(meta, &flows.decisions[slot], flows) {
+        (meta.egress, meta.ingress)
+    } else {
+        (meta.ingress, meta.egress)
+    };
+    let find = |interface: InterfaceId| tables.interfaces.find(interface);
+    match side {
+        Side::In => find(entered)?.acl_in,
+        Side::Out => find(leaves)?.acl_out,
+    }
+}
+
+fn replies(meta: &Meta, decision: &FlowDecision, flows: &Flows) -> bool {
+    decision.plan == Plan::Renew
+        && flows.sessions.session(meta.session).opened_by() != meta.direction
+}
+
+/// What the rules see: real addresses, and of a reply the flow as it was opened.
+fn acl_key(meta: &Meta, slot: Slot, flows: &Flows) -> AclKey {
+    let decision = &flows.decisions[slot];
+    let (key, icmp_type) = if decision.plan == Plan::Renew {
+        let session = flows.sessions.session(meta.session);
+        (session.real_key(session.opened_by()), None)
+    } else {
+        (decision.real, Some(meta.detail))
+    };
+    let upper = upper(&key, icmp_type, meta.kind);
+    match key.family {
+        Family::Ipv4 => AclKey::ipv4(key.source[0], key.destination[0], key.protocol, upper),
+        Family::Ipv6 => AclKey::ipv6(number(&key.source), number(&key.destination), key.protocol, upper),
+    }
+}
+
+fn upper(key: &FlowKey, icmp_type: Option<u8>, kind: Kind) -> Upper {
+    use crate::wire::{icmp, protocol};
+    match key.protocol {
+        // A session of ICMP is one of echo requests (RFC 5508 REQ-1).
+        protocol::ICMP => Upper::Icmp(icmp_type.unwrap_or(icmp::v4::ECHO_REQUEST)),
+        protocol::ICMPV6 => Upper::Icmp(icmp_type.unwrap_or(icmp::v6::ECHO_REQUEST)),
+        number if transport::has_ports(number) => {
+            if kind == Kind::LaterFragment && key.source_port == 0 && key.destination_port == 0 {
+                return Upper::None;
+            }
+            Upper::Ports { source: key.source_port, destination: key.destination_port }
+        }
+        _ => Upper::None,
+    }
+}
+
+fn number(words: &[u32; 4]) -> u128 {
+    words.iter().fold(0, |number, word| number << 32 | u128::from(*word))
+}

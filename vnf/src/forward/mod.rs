@@ -1,3 +1,185 @@
-//! Where packets go next.
+//! Where packets go next: the route of a first packet, and what every packet must pass before it leaves.
 
 pub mod route_table;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::engine::burst::Burst;
+use crate::engine::ids::{InterfaceId, NextHopId, Tick};
+use crate::engine::mask::Slot;
+use crate::engine::meta::{Direction, Family, FlowKey, Kind, Meta};
+use crate::engine::tables::Tables;
+use crate::engine::verdict::{DropReason, Rejection, Verdict};
+use crate::nat;
+use crate::session::{Flows, Plan, tcp};
+use crate::wire::protocol;
+
+pub use route_table::{RouteTable, RouteTarget};
+
+/// The forwarding stage.
+#[derive(Debug, Default)]
+pub struct Forward;
+
+impl Forward {
+    /// Checks hop limit, next hop and size of every packet, and opens the sessions of permitted first packets.
+    #[inline]
+    pub fn run(&mut self, burst: &mut Burst, flows: &mut Flows, tables: &Tables, now: Tick) {
+        for slot in burst.live() & burst.known {
+            let meta = &mut burst.meta[slot];
+            meta.next_hop = flows.sessions.session(meta.session).next_hop(meta.direction);
+            if let Err(verdict) = check(meta, tables) {
+                burst.settle(slot, verdict);
+            }
+        }
+        for slot in burst.undecided() {
+            if let Err(verdict) = admit(burst, slot, flows, tables, now) {
+                burst.settle(slot, verdict);
+            }
+        }
+    }
+}
+
+/// Whether a packet that is to leave may: hop limit, neighbour, size (RFC 1812 5.3.1, 5.2.7).
+#[inline]
+fn check(meta: &Meta, tables: &Tables) -> Result<(), Verdict> {
+    if meta.ttl <= 1 {
+        return Err(expired(meta));
+    }
+    match tables.neighbors.next_hop(meta.next_hop) {
+        Some(next_hop) if next_hop.resolved && meta.ip_length <= next_hop.mtu => Ok(()),
+        Some(next_hop) if next_hop.resolved => oversize(meta, next_hop.mtu),
+        Some(_) => Err(Verdict::Hold),
+        None if meta.next_hop == NextHopId::HAIRPIN => Ok(()),
+        None => Err(Verdict::Hold),
+    }
+}
+
+#[cold]
+fn expired(meta: &Meta) -> Verdict {
+    let reason = match meta.key.family {
+        Family::Ipv4 => DropReason::TtlExpired,
+        Family::Ipv6 => DropReason::HopLimitExpired,
+    };
+    Verdict::Reject(Rejection::TimeExceeded, reason)
+}
+
+#[cold]
+fn oversize(meta: &Meta, mtu: u16) -> Result<(), Verdict> {
+    if meta.dont_fragment {
+        return Err(Verdict::Reject(Rejection::FragmentationNeeded(mtu), DropReason::MtuExceeded));
+    }
+    Ok(()) // egress fragments it
+}
+
+/// Takes a first packet, or one whose session was decided again, through to its session.
+fn admit(
+    burst: &mut Burst,
+    slot: Slot,
+    flows: &mut Flows,
+    tables: &Tables,
+    now: Tick,
+) -> Result<(), Verdict> {
+    let meta = &mut burst.meta[slot];
+    let decision = flows.decisions[slot];
+    if decision.plan == Plan::Local {
+        return Err(crate::icmp::local::answer(meta));
+    }
+    check(meta, tables)?;
+    if decision.plan == Plan::Renew {
+        flows.renew(meta, meta.next_hop, tables.generation);
+        return Ok(());
+    }
+    if !decision.stateful {
+        return Ok(());
+    }
+    // Another packet of the same burst may have opened the session by now.
+    if let Some((session, direction)) = flows.sessions.find_one(&meta.key) {
+        (meta.session, meta.direction) = (session, direction);
+        flows.renew(meta, meta.next_hop, tables.generation);
+        return Ok(());
+    }
+    if meta.kind == Kind::LaterFragment {
+        // Its first fragment opened no session, so it was refused.
+        return Err(Verdict::Drop(DropReason::FragmentLimit));
+    }
+    if meta.key.protocol == protocol::TCP && meta.detail & tcp::CONTROL_AND_ACK != tcp::SYN {
+        return Err(Verdict::Drop(DropReason::TcpNotSyn));
+    }
+    meta.direction = match decision.plan {
+        Plan::Admit(_) => Direction::Inbound,
+        _ => Direction::Outbound,
+    };
+    meta.session = flows
+        .open(&decision, meta, tables, now)
+        .map_err(|reason| nat::refusal(reason, meta.direction))?;
+    Ok(())
+}
+
+/// Finds where a packet goes: sets its next hop and egress, and returns the neighbour's address where the neighbour has
+/// no number yet.
+///
+/// # Errors
+/// The verdict about a packet that goes nowhere.
+pub fn route(meta: &mut Meta, key: &FlowKey, tables: &Tables) -> Result<Option<IpAddr>, Verdict> {
+    let destination = destination(key);
+    let target = tables.routes.target(tables.routes.lookup(destination));
+    let (interface, address) = match target {
+        Some(RouteTarget::Local { .. }) => {
+            (meta.next_hop, meta.egress) = (NextHopId::LOCAL, InterfaceId::NONE);
+            return Ok(None);
+        }
+        Some(RouteTarget::Connected { interface }) => {
+            if is_broadcast(InterfaceId(*interface), destination, tables) {
+                return Err(Verdict::Drop(DropReason::Martian)); // RFC 2644
+            }
+            (*interface, destination)
+        }
+        Some(RouteTarget::Gateways(gateways)) => {
+            let gateway = &gateways[flow_hash(key) as usize % gateways.len()];
+            (gateway.interface, gateway.address)
+        }
+        Some(RouteTarget::Discard) => return Err(Verdict::Drop(DropReason::NoRoute)),
+        None => return Err(Verdict::Reject(Rejection::NetworkUnreachable, DropReason::NoRoute)),
+    };
+    meta.egress = InterfaceId(interface);
+    let known = tables.neighbors.find(meta.egress, address);
+    meta.next_hop = known.unwrap_or(NextHopId::NONE);
+    Ok(known.is_none().then_some(address))
+}
+
+fn is_broadcast(interface: InterfaceId, destination: IpAddr, tables: &Tables) -> bool {
+    let IpAddr::V4(destination) = destination else { return false };
+    tables.interfaces.find(interface).is_some_and(|interface| interface.is_broadcast(destination))
+}
+
+/// Whether a packet is for one of the VNF's own addresses.
+pub fn is_local(key: &FlowKey, tables: &Tables) -> bool {
+    let target = tables.routes.target(tables.routes.lookup(destination(key)));
+    matches!(target, Some(RouteTarget::Local { .. }))
+}
+
+/// The destination of a key as an address.
+pub fn destination(key: &FlowKey) -> IpAddr {
+    address(key.family, &key.destination)
+}
+
+/// The words of a key as an address.
+pub fn address(family: Family, words: &[u32; 4]) -> IpAddr {
+    match family {
+        Family::Ipv4 => Ipv4Addr::from(words[0]).into(),
+        Family::Ipv6 => {
+            let number = words.iter().fold(0u128, |n, word| n << 32 | u128::from(*word));
+            Ipv6Addr::from(number).into()
+        }
+    }
+}
+
+/// A hash that keeps a flow on one of several next hops.
+fn flow_hash(key: &FlowKey) -> u32 {
+    let ports = u32::from(key.source_port) << 16 | u32::from(key.destination_port);
+    let words = key.source.iter().chain(&key.destination).chain([&ports]);
+    let mixed = words.fold(u64::from(key.protocol), |hash, word| {
+        (hash ^ u64::from(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    });
+    (mixed >> 32) as u32
+}

@@ -1,7 +1,5 @@
 //! TCP headers (RFC 9293).
 
-pub mod mss;
-
 use std::ops::BitOr;
 
 use zerocopy::network_endian::{U16, U32};

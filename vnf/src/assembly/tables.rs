@@ -1,0 +1,192 @@
+//! Builds `Tables` from settings; what the settings did not change is taken over from the tables before.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use dpdk_bindings::Eal;
+use ipnet::IpNet;
+use thiserror::Error;
+
+use crate::acl::{AclTable, CompileError, RuleSet};
+use crate::config::{InterfaceSettings, Settings};
+use crate::engine::ids::{InterfaceId, PortId};
+use crate::engine::interfaces::{Interface, InterfaceTable};
+use crate::engine::tables::Tables;
+use crate::forward::RouteTable;
+use crate::forward::route_table::{Gateway, RouteTarget, TooManyTargets};
+use crate::nat::NatTable;
+use crate::neighbor::{NeighborTable, NextHop};
+use crate::session::{Limits, Timeouts};
+use crate::wire::ethernet::MacAddr;
+
+/// Why settings cannot be turned into tables.
+#[derive(Debug, Error)]
+pub enum BuildError {
+    /// An ACL does not compile.
+    #[error("acl `{0}`: {1}")]
+    Acl(String, CompileError),
+    /// Too many different next hops.
+    #[error("routes: {0}")]
+    Routes(#[from] TooManyTargets),
+}
+
+/// What tables are built for.
+#[derive(Clone)]
+pub struct Builder {
+    /// DPDK, whose classifier the ACLs use.
+    pub eal: Eal,
+    /// The MAC address of each port.
+    pub port_macs: Vec<MacAddr>,
+    /// How many workers there are.
+    pub workers: usize,
+}
+
+impl Builder {
+    /// Tables of these settings.
+    ///
+    /// # Errors
+    /// When an ACL does not compile or there are too many next hops.
+    pub fn build(
+        &self,
+        settings: &Settings,
+        generation: u32,
+        before: Option<(&Settings, &Tables)>,
+    ) -> Result<Tables, BuildError> {
+        let interfaces = Arc::new(self.interfaces(settings));
+        let acl = match before {
+            Some((old, tables)) if old.acls == settings.acls => Arc::clone(&tables.acl),
+            _ => Arc::new(self.acl(settings)?),
+        };
+        let routes = match before {
+            Some((old, tables))
+                if old.routes == settings.routes
+                    && same_addresses(&old.interfaces, &settings.interfaces) =>
+            {
+                Arc::clone(&tables.routes)
+            }
+            _ => Arc::new(routes(settings)?),
+        };
+        let learned = before.map(|(_, tables)| &*tables.neighbors);
+        Ok(Tables {
+            generation,
+            neighbors: Arc::new(neighbors(settings, &interfaces, learned)),
+            interfaces,
+            nat: Arc::new(NatTable::new(settings.nat44.as_ref())),
+            acl,
+            routes,
+            timeouts: timeouts(settings),
+            limits: Limits {
+                sessions_per_host: settings.sessions.max_sessions_per_host,
+                new_sessions_per_host: settings.sessions.new_sessions_per_host,
+            },
+        })
+    }
+
+    fn interfaces(&self, settings: &Settings) -> InterfaceTable {
+        let interfaces = settings.interfaces.iter().zip(0..).map(|(interface, id)| Interface {
+            id: InterfaceId(id),
+            name: interface.name.clone(),
+            port: PortId(interface.port as u8),
+            vlan: interface.vlan.unwrap_or(0),
+            mac: interface.mac.map_or(self.port_macs[interface.port], MacAddr),
+            mtu: interface.mtu,
+            nat: interface.nat,
+            acl_in: interface.acl_in,
+            acl_out: interface.acl_out,
+            addresses: interface.addresses.clone(),
+        });
+        InterfaceTable::new(interfaces.collect(), &self.port_macs)
+    }
+
+    fn acl(&self, settings: &Settings) -> Result<AclTable, BuildError> {
+        let mut lists = Vec::new();
+        for acl in &settings.acls {
+            let rules = RuleSet::compile(&self.eal, acl);
+            let rules = rules.map_err(|error| BuildError::Acl(acl.name.clone(), error))?;
+            lists.push((Arc::new(rules), acl.rules.len()));
+        }
+        Ok(AclTable::new(lists, self.workers))
+    }
+}
+
+fn same_addresses(old: &[InterfaceSettings], new: &[InterfaceSettings]) -> bool {
+    old.len() == new.len() && old.iter().zip(new).all(|(old, new)| old.addresses == new.addresses)
+}
+
+/// Own addresses, then connected subnets, then configured routes: of several routes for one prefix the first counts.
+fn routes(settings: &Settings) -> Result<RouteTable, TooManyTargets> {
+    let interfaces = || settings.interfaces.iter().zip(0u8..);
+    let addresses = || {
+        interfaces().flat_map(|(settings, interface)| {
+            settings.addresses.iter().map(move |net| (*net, interface))
+        })
+    };
+    let own = addresses().map(|(net, interface)| {
+        (IpNet::from(net.addr()), RouteTarget::Local { interface })
+    });
+    let connected =
+        addresses().map(|(net, interface)| (net.trunc(), RouteTarget::Connected { interface }));
+    let configured = settings.routes.iter().map(|route| {
+        let gateways: Vec<Gateway> = route
+            .next_hops
+            .iter()
+            .map(|hop| Gateway { address: hop.address, interface: hop.interface as u8 })
+            .collect();
+        let target = match gateways.is_empty() {
+            true => RouteTarget::Discard,
+            false => RouteTarget::Gateways(gateways),
+        };
+        (route.prefix, target)
+    });
+    RouteTable::build(own.chain(connected).chain(configured))
+}
+
+/// Configured neighbours, and those learned before that still lie on their link.
+fn neighbors(
+    settings: &Settings,
+    interfaces: &InterfaceTable,
+    learned: Option<&NeighborTable>,
+) -> NeighborTable {
+    let mut table = NeighborTable::default();
+    for neighbor in &settings.neighbors {
+        let id = InterfaceId(neighbor.interface as u8);
+        if let Some(interface) = interfaces.find(id) {
+            table.set(next_hop(interface, neighbor.address, MacAddr(neighbor.mac)));
+        }
+    }
+    for (_, known) in learned.into_iter().flat_map(NeighborTable::iter) {
+        let Some(interface) = interfaces.find(known.interface) else { continue };
+        let configured = table.find(known.interface, known.address).is_some();
+        if known.resolved && !configured && interface.on_link(known.address) {
+            table.set(next_hop(interface, known.address, known.mac()));
+        }
+    }
+    table
+}
+
+/// A resolved next hop on an interface.
+pub fn next_hop(interface: &Interface, address: IpAddr, mac: MacAddr) -> NextHop {
+    let mut ethernet = [0; 12];
+    ethernet[..6].copy_from_slice(&mac.0);
+    ethernet[6..].copy_from_slice(&interface.mac.0);
+    NextHop {
+        ethernet,
+        port: interface.port,
+        interface: interface.id,
+        vlan: interface.vlan,
+        mtu: interface.mtu,
+        resolved: true,
+        address,
+    }
+}
+
+fn timeouts(settings: &Settings) -> Timeouts {
+    let ms = |duration: std::time::Duration| duration.as_millis().try_into().unwrap_or(u32::MAX);
+    let timeouts = &settings.sessions.timeouts;
+    Timeouts {
+        udp: ms(timeouts.udp),
+        tcp_established: ms(timeouts.tcp_established),
+        tcp_transitory: ms(timeouts.tcp_transitory),
+        icmp: ms(timeouts.icmp),
+    }
+}

@@ -1,0 +1,200 @@
+//! What becomes of packets that leave the pipeline early: dropped, answered, held, or given to another worker. All of it
+//! is off the fast path.
+
+use dpdk_bindings::mbuf::Mbuf;
+use dpdk_bindings::mempool::Mempool;
+
+use crate::engine::burst::Burst;
+use crate::engine::counters::Counters;
+use crate::engine::handover::{Lanes, Parcel};
+use crate::engine::ids::{PortId, Tick, WorkerId};
+use crate::engine::mask::Slot;
+use crate::engine::message::Event;
+use crate::engine::meta::Meta;
+use crate::engine::tables::Tables;
+use crate::engine::transmit::Transmit;
+use crate::engine::verdict::{DropReason, Rejection, Verdict};
+use crate::fragment::split;
+use crate::icmp::{limiter::Limiter, local, reject};
+use crate::neighbor::{HeldPackets, answer, held};
+use crate::session::Flows;
+use crate::table::Hasher;
+
+/// Everything a worker needs to deal with settled packets.
+pub struct Dispatch {
+    worker: WorkerId,
+    lanes: Lanes,
+    pool: Mempool,
+    limiter: Limiter,
+    /// Packets that wait for a neighbour.
+    pub held: HeldPackets,
+}
+
+/// Where a settled packet's consequences go.
+pub struct Outlets<'a> {
+    /// The ports.
+    pub transmit: &'a mut Transmit,
+    /// The worker's counters.
+    pub counters: &'a Counters,
+    /// Tells management something; counts what finds the ring full.
+    pub tell: &'a dyn Fn(Event),
+}
+
+impl Dispatch {
+    /// With nothing held and full allowances for ICMP errors.
+    pub fn new(worker: WorkerId, lanes: Lanes, pool: Mempool, hasher: Hasher) -> Self {
+        Self { worker, lanes, pool, limiter: Limiter::new(hasher), held: HeldPackets::new() }
+    }
+
+    /// Takes every settled packet out of the burst and does what its verdict says.
+    #[inline]
+    pub fn run(
+        &mut self,
+        burst: &mut Burst,
+        flows: &Flows,
+        tables: &Tables,
+        outlets: &mut Outlets<'_>,
+        now: Tick,
+    ) {
+        while let Some((packet, verdict, slot)) = burst.next_settled() {
+            self.settle(packet, verdict, slot, burst, flows, tables, outlets, now);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one packet with everything it may need")]
+    fn settle(
+        &mut self,
+        mut packet: Mbuf,
+        verdict: Verdict,
+        slot: Slot,
+        burst: &Burst,
+        flows: &Flows,
+        tables: &Tables,
+        outlets: &mut Outlets<'_>,
+        now: Tick,
+    ) {
+        let (meta, port) = (&burst.meta[slot], burst.arrival[slot]);
+        let counters = outlets.counters;
+        match verdict {
+            Verdict::Answer => match local::reply_in_place(&mut packet, meta.key.family) {
+                Some(()) => outlets.transmit.push(port, packet, counters),
+                None => counters.dropped(DropReason::NoLocalService),
+            },
+            Verdict::Drop(reason) => counters.dropped(reason),
+            Verdict::Fragment => self.fragment(packet, meta, tables, outlets),
+            Verdict::HandOver(owner) => {
+                match self.lanes.send(self.worker, owner, Parcel::Flow(packet, port)) {
+                    Ok(()) => counters.handed_over.add(1),
+                    Err(_) => counters.dropped(DropReason::HandoverFull),
+                }
+            }
+            Verdict::Hold => {
+                let known = tables.neighbors.next_hop(meta.next_hop).map(|n| n.address);
+                let neighbor = known.or(flows.decisions[slot].neighbor);
+                let Some(neighbor) = neighbor else {
+                    counters.dropped(DropReason::NeighborUnresolved);
+                    return;
+                };
+                match self.held.hold(packet, port, meta.egress_of(tables), neighbor, now) {
+                    held::Outcome::First => {
+                        (outlets.tell)(Event::Unresolved(meta.egress_of(tables), neighbor));
+                    }
+                    held::Outcome::Joined => {}
+                    held::Outcome::Refused(_) => counters.dropped(DropReason::NeighborUnresolved),
+                }
+            }
+            Verdict::Neighbor => self.neighbor(packet, port, tables, outlets),
+            Verdict::Reject(rejection, reason) => {
+                counters.dropped(reason);
+                self.reject(&mut packet, rejection, meta, port, tables, outlets, now);
+            }
+        }
+    }
+
+    fn neighbor(
+        &mut self,
+        mut packet: Mbuf,
+        port: PortId,
+        tables: &Tables,
+        outlets: &mut Outlets<'_>,
+    ) {
+        match answer::answer(&mut packet, port, tables) {
+            Ok(outcome) => {
+                if let Some(sighting) = outcome.sighting {
+                    (outlets.tell)(Event::NeighborSeen(sighting));
+                }
+                if outcome.answered {
+                    outlets.transmit.push(port, packet, outlets.counters);
+                } else {
+                    outlets.counters.punted.add(1);
+                }
+            }
+            Err(reason) => outlets.counters.dropped(reason),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one packet with everything it may need")]
+    fn reject(
+        &mut self,
+        packet: &mut Mbuf,
+        rejection: Rejection,
+        meta: &Meta,
+        port: PortId,
+        tables: &Tables,
+        outlets: &mut Outlets<'_>,
+        now: Tick,
+    ) {
+        let Some(interface) = tables.interfaces.find(meta.ingress) else { return };
+        if !self.limiter.allows(&meta.key.source, now) {
+            return;
+        }
+        let l3 = usize::from(meta.l3);
+        let (protocol, family) = (meta.key.protocol, meta.key.family);
+        let answer = reject::build(packet, rejection, protocol, family, l3, interface, &self.pool);
+        if let Some(answer) = answer {
+            outlets.transmit.originate(port, answer, outlets.counters);
+        }
+    }
+
+    fn fragment(
+        &mut self,
+        packet: Mbuf,
+        meta: &Meta,
+        tables: &Tables,
+        outlets: &mut Outlets<'_>,
+    ) {
+        let Some(next_hop) = tables.neighbors.next_hop(meta.next_hop) else { return };
+        let counters = outlets.counters;
+        let mut first = true;
+        let whole = split::split(packet, usize::from(meta.l3), next_hop.mtu, &self.pool, |part| {
+            if first {
+                outlets.transmit.push(next_hop.port, part, counters);
+            } else {
+                outlets.transmit.originate(next_hop.port, part, counters);
+            }
+            first = false;
+        });
+        if whole.is_none() && first {
+            counters.dropped(DropReason::MtuExceeded);
+        }
+    }
+
+    /// Drops packets whose neighbour did not answer, and tells their senders (RFC 1812 4.3.3.1).
+    pub fn give_up_waiting(&mut self, tables: &Tables, outlets: &mut Outlets<'_>, now: Tick) {
+        while let Some((mut packet, port)) = self.held.take_overdue(now) {
+            outlets.counters.dropped(DropReason::NeighborUnresolved);
+            let mut meta = Meta::default();
+            if crate::parse::again(&mut packet, &mut meta, port, tables).is_ok() {
+                let told = Rejection::HostUnreachable;
+                self.reject(&mut packet, told, &meta, port, tables, outlets, now);
+            }
+        }
+    }
+}
+
+impl Meta {
+    /// The interface by which the packet was to leave.
+    fn egress_of(&self, tables: &Tables) -> crate::engine::ids::InterfaceId {
+        tables.neighbors.next_hop(self.next_hop).map_or(self.egress, |next_hop| next_hop.interface)
+    }
+}

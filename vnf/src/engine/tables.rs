@@ -1,0 +1,32 @@
+//! Everything the management core decides, as the workers read it. Never changed in place: a change is a new `Tables`
+//! that shares its unchanged parts.
+
+use std::sync::Arc;
+
+use super::interfaces::InterfaceTable;
+use crate::acl::AclTable;
+use crate::forward::RouteTable;
+use crate::nat::NatTable;
+use crate::neighbor::NeighborTable;
+use crate::session::{Limits, Timeouts};
+
+/// One state of the configuration and of what was learned from the network.
+#[derive(Clone)]
+pub struct Tables {
+    /// The number of the configuration. Sessions decide again when it changes; learning a neighbour does not change it.
+    pub generation: u32,
+    /// Interfaces, their roles and addresses.
+    pub interfaces: Arc<InterfaceTable>,
+    /// Translation.
+    pub nat: Arc<NatTable>,
+    /// Access control lists.
+    pub acl: Arc<AclTable>,
+    /// Routes, own addresses among them.
+    pub routes: Arc<RouteTable>,
+    /// Neighbours.
+    pub neighbors: Arc<NeighborTable>,
+    /// Session timeouts.
+    pub timeouts: Timeouts,
+    /// Limits per host.
+    pub limits: Limits,
+}

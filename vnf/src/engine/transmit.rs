@@ -1,0 +1,124 @@
+//! Frames on their way to the ports, collected by port so that each burst costs one call.
+
+use dpdk_bindings::mbuf::Mbuf;
+use dpdk_bindings::queue::TxQueue;
+
+use super::counters::Counters;
+use super::handover::{Lanes, Parcel};
+use super::ids::{PortId, WorkerId};
+use super::mask::BURST;
+use super::verdict::DropReason;
+
+/// How a worker reaches a port.
+pub enum TxPath {
+    /// Through a queue of its own.
+    Queue(TxQueue),
+    /// Through another worker, where the port has fewer queues than there are workers.
+    Through(WorkerId),
+}
+
+struct Outgoing {
+    path: TxPath,
+    frames: [Option<Mbuf>; BURST],
+    count: usize,
+    octets: u64,
+}
+
+/// The ports as one worker transmits to them.
+pub struct Transmit {
+    ports: Vec<Outgoing>,
+    worker: WorkerId,
+    lanes: Lanes,
+}
+
+/// What a frame counts as.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Account {
+    /// A packet that was received.
+    Received,
+    /// A frame of the VNF's own.
+    Originated,
+}
+
+impl Transmit {
+    /// The ports in order, each with the way to it.
+    pub fn new(paths: Vec<TxPath>, worker: WorkerId, lanes: Lanes) -> Self {
+        let ports = paths
+            .into_iter()
+            .map(|path| Outgoing { path, frames: [const { None }; BURST], count: 0, octets: 0 })
+            .collect();
+        Self { ports, worker, lanes }
+    }
+
+    /// Puts a received packet on its way; it is counted as transmitted unless the port refuses it.
+    #[inline]
+    pub fn push(&mut self, port: PortId, frame: Mbuf, counters: &Counters) {
+        let outgoing = &mut self.ports[port.index()];
+        if outgoing.count == BURST {
+            outgoing.flush(port, self.worker, &self.lanes, counters);
+        }
+        outgoing.octets += frame.len() as u64;
+        outgoing.frames[outgoing.count % BURST] = Some(frame);
+        outgoing.count += 1;
+    }
+
+    /// Sends what was collected; what a port refuses is dropped as `tx-full`.
+    #[inline]
+    pub fn flush(&mut self, counters: &Counters) {
+        for (index, outgoing) in self.ports.iter_mut().enumerate() {
+            if outgoing.count > 0 {
+                outgoing.flush(PortId(index as u8), self.worker, &self.lanes, counters);
+            }
+        }
+    }
+
+    /// Sends one frame of the VNF's own at once; it is lost if the port refuses it, as any frame may be.
+    pub fn originate(&mut self, port: PortId, frame: Mbuf, counters: &Counters) {
+        counters.originated.add(1);
+        let outgoing = &mut self.ports[port.index()];
+        let octets = frame.len() as u64;
+        match &mut outgoing.path {
+            TxPath::Queue(queue) => {
+                let mut frames = [Some(frame)];
+                let sent = queue.transmit(&mut frames);
+                counters.ports[port.index()][2].add(sent as u64);
+                counters.ports[port.index()][3].add(sent as u64 * octets);
+            }
+            TxPath::Through(worker) => {
+                // A full ring loses it, like a full queue.
+                let _ = self.lanes.send(self.worker, *worker, Parcel::Ready(frame, port));
+            }
+        }
+    }
+}
+
+impl Outgoing {
+    fn flush(&mut self, port: PortId, worker: WorkerId, lanes: &Lanes, counters: &Counters) {
+        let count = std::mem::take(&mut self.count);
+        let octets = std::mem::take(&mut self.octets);
+        match &mut self.path {
+            TxPath::Queue(queue) => {
+                let sent = queue.transmit(&mut self.frames[..count]);
+                let port = &counters.ports[port.index()];
+                counters.transmitted.add(sent as u64);
+                port[2].add(sent as u64);
+                port[3].add(octets);
+                if sent < count {
+                    let refused = &mut self.frames[sent..count];
+                    let lost: usize = refused.iter().flatten().map(Mbuf::len).sum();
+                    port[3].add((lost as u64).wrapping_neg());
+                    counters.drops[DropReason::TxFull as usize].add((count - sent) as u64);
+                    Mbuf::free_bulk(refused);
+                }
+            }
+            TxPath::Through(owner) => {
+                for frame in self.frames[..count].iter_mut().filter_map(Option::take) {
+                    match lanes.send(worker, *owner, Parcel::Ready(frame, port)) {
+                        Ok(()) => counters.handed_over.add(1),
+                        Err(_) => counters.dropped(DropReason::HandoverFull),
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Packets for the VNF's own addresses: echo requests are answered, everything else is told that nobody listens.
+
+use dpdk_bindings::mbuf::Mbuf;
+
+use super::echo;
+use crate::engine::meta::{Family, Kind, Meta};
+use crate::engine::verdict::{DropReason, Rejection, Verdict};
+use crate::wire::{icmp, protocol};
+
+/// What becomes of a packet for one of the VNF's own addresses.
+pub fn answer(meta: &Meta) -> Verdict {
+    let request = match meta.key.family {
+        Family::Ipv4 => (protocol::ICMP, icmp::v4::ECHO_REQUEST),
+        Family::Ipv6 => (protocol::ICMPV6, icmp::v6::ECHO_REQUEST),
+    };
+    if meta.kind != Kind::Flow || meta.fragment {
+        return Verdict::Drop(DropReason::NoLocalService);
+    }
+    match meta.key.protocol {
+        asked if (asked, meta.detail) == request => Verdict::Answer,
+        protocol::ICMP | protocol::ICMPV6 => Verdict::Drop(DropReason::NoLocalService),
+        protocol::TCP | protocol::UDP => {
+            Verdict::Reject(Rejection::PortUnreachable, DropReason::NoLocalService)
+        }
+        _ => Verdict::Reject(Rejection::ProtocolUnreachable, DropReason::NoLocalService),
+    }
+}
+
+/// Turns an echo request into its reply, in place; `None` when it is not a valid request.
+pub fn reply_in_place(packet: &mut Mbuf, family: Family) -> Option<()> {
+    let length = packet.len();
+    let frame = packet.contiguous(length)?;
+    let length = match family {
+        Family::Ipv4 => echo::reply_v4(frame)?,
+        Family::Ipv6 => echo::reply_v6(frame)?,
+    };
+    packet.truncate(length);
+    Some(())
+}

@@ -1,0 +1,114 @@
+//! The internal hosts of one worker: the external address each is paired with (RFC 6888 REQ-2), and what it uses.
+
+use dpdk_bindings::memory::{HugeArray, Source};
+
+use crate::table::{FlowTable, Hasher, IdPool, TokenBucket};
+
+/// An internal host with at least one session.
+#[derive(Debug, zerocopy::FromZeros)]
+#[repr(C)]
+pub struct Host {
+    /// Its address.
+    pub address: u32,
+    /// The external address it is paired with, zero while it has none.
+    pub external: u32,
+    /// Its translated sessions; zero means the entry is not in use.
+    pub sessions: u32,
+    /// Its dynamic mappings.
+    pub mappings: u32,
+    /// Its allowance of new sessions.
+    pub allowance: TokenBucket,
+}
+
+/// The hosts of one worker, in memory reserved at start.
+pub struct Hosts {
+    by_address: FlowTable,
+    hosts: HugeArray<Host>,
+    ids: IdPool,
+    hasher: Hasher,
+}
+
+impl Hosts {
+    /// Room for `capacity` hosts.
+    ///
+    /// # Errors
+    /// When the memory cannot be reserved.
+    pub fn with_capacity(
+        capacity: usize,
+        hasher: Hasher,
+        source: Source<'_>,
+    ) -> dpdk_bindings::Result<Self> {
+        Ok(Self {
+            by_address: FlowTable::with_capacity("host addresses", capacity, source)?,
+            hosts: HugeArray::zeroed("hosts", capacity, source)?,
+            ids: IdPool::new("host ids", capacity, source)?,
+            hasher,
+        })
+    }
+
+    /// The entry of a host.
+    pub fn find(&self, address: u32) -> Option<u32> {
+        let hash = self.hasher.hash2(address.into(), 0);
+        self.by_address.find(hash, |id| self.hosts[id as usize].address == address)
+    }
+
+    /// The entry of a host, a new one if need be; `None` when there is no room.
+    pub fn find_or_open(&mut self, address: u32) -> Option<u32> {
+        if let Some(id) = self.find(address) {
+            return Some(id);
+        }
+        let id = self.ids.take()?;
+        if self.by_address.insert(self.hasher.hash2(address.into(), 0), id).is_err() {
+            self.ids.give(id);
+            return None;
+        }
+        let allowance = TokenBucket::default();
+        self.hosts[id as usize] =
+            Host { address, external: 0, sessions: 0, mappings: 0, allowance };
+        Some(id)
+    }
+
+    /// An entry in use.
+    pub fn host(&self, id: u32) -> &Host {
+        &self.hosts[id as usize]
+    }
+
+    /// An entry in use.
+    pub fn host_mut(&mut self, id: u32) -> &mut Host {
+        &mut self.hosts[id as usize]
+    }
+
+    /// The host of this number, if it has a session.
+    pub fn in_use(&self, id: u32) -> Option<&Host> {
+        self.hosts.get(id as usize).filter(|host| host.sessions > 0)
+    }
+
+    /// Forgets a host that uses nothing any more.
+    pub fn close_if_idle(&mut self, id: u32) {
+        let host = &self.hosts[id as usize];
+        if host.sessions == 0 && host.mappings == 0 {
+            self.by_address.remove(self.hasher.hash2(host.address.into(), 0), id);
+            self.ids.give(id);
+        }
+    }
+
+    /// Hosts in use.
+    pub fn len(&self) -> usize {
+        self.ids.used()
+    }
+
+    /// Whether no host is in use.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many fit.
+    pub fn capacity(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Memory reserved, in octets.
+    pub fn bytes(&self) -> usize {
+        self.by_address.bytes() + self.hosts.len() * size_of::<Host>() + self.ids.bytes()
+    }
+}

@@ -1,0 +1,328 @@
+//! Dynamic mappings of one worker: internal endpoint to external endpoint (RFC 4787 section 4), and endpoints at rest
+//! after use (RFC 6888 REQ-8).
+
+use dpdk_bindings::memory::{HugeArray, Source};
+
+use super::table::Endpoint;
+use crate::engine::ids::Tick;
+use crate::session::NIL;
+use crate::table::{FlowTable, Hasher, IdPool};
+
+/// A mapping. Endpoint-independent ones are found from both sides, endpoint-dependent ones from outside only.
+#[derive(Debug, zerocopy::FromZeros)]
+#[repr(C)]
+pub struct Mapping {
+    internal: u32,
+    external: u32,
+    internal_port: u16,
+    external_port: u16,
+    protocol: u8,
+    phase: u8,
+    endpoint_independent: bool,
+    unused: u8,
+    sessions: u32,
+    host: u32,
+    /// When it came to rest, low 32 bits of milliseconds.
+    rests_since: u32,
+    /// The one that came to rest after it.
+    next: u32,
+}
+
+const _: () = assert!(size_of::<Mapping>() == 32);
+
+const FREE: u8 = 0;
+const IN_USE: u8 = 1;
+const RESTING: u8 = 2;
+
+impl Mapping {
+    /// The internal endpoint.
+    pub fn internal(&self) -> Endpoint {
+        (self.internal, self.internal_port)
+    }
+
+    /// The external endpoint.
+    pub fn external(&self) -> Endpoint {
+        (self.external, self.external_port)
+    }
+
+    /// IP protocol number.
+    pub fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    /// Sessions that go through it.
+    pub fn sessions(&self) -> u32 {
+        self.sessions
+    }
+
+    /// The host that pays for it.
+    pub fn host(&self) -> u32 {
+        self.host
+    }
+}
+
+/// What to do with the endpoint of a mapping that ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Afterwards {
+    /// It may be used again at once.
+    Free,
+    /// It rests first.
+    Rest,
+}
+
+/// What a new mapping is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct NewMapping {
+    /// IP protocol number.
+    pub protocol: u8,
+    /// The internal endpoint.
+    pub internal: Endpoint,
+    /// The external endpoint, taken from the pool.
+    pub external: Endpoint,
+    /// Whether other sessions of the internal endpoint shall find it.
+    pub endpoint_independent: bool,
+    /// The host that pays for it.
+    pub host: u32,
+}
+
+/// The mappings of one worker, in memory reserved at start. A table entry is a mapping's number with the side in its
+/// lowest bit.
+pub struct Mappings {
+    endpoints: FlowTable,
+    mappings: HugeArray<Mapping>,
+    ids: IdPool,
+    hasher: Hasher,
+    first_resting: u32,
+    last_resting: u32,
+    resting: usize,
+}
+
+impl Mappings {
+    /// Room for `capacity` mappings.
+    ///
+    /// # Errors
+    /// When the memory cannot be reserved.
+    pub fn with_capacity(
+        capacity: usize,
+        hasher: Hasher,
+        source: Source<'_>,
+    ) -> dpdk_bindings::Result<Self> {
+        Ok(Self {
+            endpoints: FlowTable::with_capacity("endpoints", capacity * 2, source)?,
+            mappings: HugeArray::zeroed("mappings", capacity, source)?,
+            ids: IdPool::new("mapping ids", capacity, source)?,
+            hasher,
+            first_resting: NIL,
+            last_resting: NIL,
+            resting: 0,
+        })
+    }
+
+    /// The mapping that all sessions of an internal endpoint share.
+    pub fn of_internal(&self, protocol: u8, internal: Endpoint) -> Option<u32> {
+        self.find(protocol, internal, Side::Internal)
+    }
+
+    /// The mapping that owns an external endpoint.
+    pub fn of_external(&self, protocol: u8, external: Endpoint) -> Option<u32> {
+        self.find(protocol, external, Side::External)
+    }
+
+    /// A mapping in use.
+    pub fn mapping(&self, id: u32) -> &Mapping {
+        &self.mappings[id as usize]
+    }
+
+    /// The mapping of this number, if it is in use.
+    pub fn in_use(&self, id: u32) -> Option<&Mapping> {
+        self.mappings.get(id as usize).filter(|mapping| mapping.phase == IN_USE)
+    }
+
+    /// Stores a new mapping without sessions; `None` when there is no room.
+    pub fn open(&mut self, new: &NewMapping) -> Option<u32> {
+        let id = self.ids.take()?;
+        let outside = self.hash(new.protocol, new.external, Side::External);
+        if self.endpoints.insert(outside, id << 1 | 1).is_err() {
+            self.ids.give(id);
+            return None;
+        }
+        let inside = self.hash(new.protocol, new.internal, Side::Internal);
+        if new.endpoint_independent && self.endpoints.insert(inside, id << 1).is_err() {
+            self.endpoints.remove(outside, id << 1 | 1);
+            self.ids.give(id);
+            return None;
+        }
+        self.mappings[id as usize] = Mapping {
+            internal: new.internal.0,
+            external: new.external.0,
+            internal_port: new.internal.1,
+            external_port: new.external.1,
+            protocol: new.protocol,
+            phase: IN_USE,
+            endpoint_independent: new.endpoint_independent,
+            unused: 0,
+            sessions: 0,
+            host: new.host,
+            rests_since: 0,
+            next: NIL,
+        };
+        Some(id)
+    }
+
+    /// One more session goes through the mapping.
+    pub fn join(&mut self, id: u32) {
+        self.mappings[id as usize].sessions += 1;
+    }
+
+    /// One session less; returns whether that was the last one, so that [`Self::close`] is due.
+    pub fn leave(&mut self, id: u32) -> bool {
+        let mapping = &mut self.mappings[id as usize];
+        mapping.sessions -= 1;
+        mapping.sessions == 0
+    }
+
+    /// Ends a mapping. Its number stays taken while its endpoint rests.
+    pub fn close(&mut self, id: u32, afterwards: Afterwards, now: Tick) {
+        let mapping = &self.mappings[id as usize];
+        let (protocol, internal, external) =
+            (mapping.protocol, mapping.internal(), mapping.external());
+        let found_from_inside = mapping.endpoint_independent;
+        self.endpoints.remove(self.hash(protocol, external, Side::External), id << 1 | 1);
+        if found_from_inside {
+            self.endpoints.remove(self.hash(protocol, internal, Side::Internal), id << 1);
+        }
+        match afterwards {
+            Afterwards::Free => self.free(id),
+            Afterwards::Rest => self.rest(id, now),
+        }
+    }
+
+    fn free(&mut self, id: u32) {
+        self.mappings[id as usize].phase = FREE;
+        self.ids.give(id);
+    }
+
+    fn rest(&mut self, id: u32, now: Tick) {
+        let mapping = &mut self.mappings[id as usize];
+        (mapping.phase, mapping.rests_since, mapping.next) = (RESTING, now.low(), NIL);
+        match self.last_resting {
+            NIL => self.first_resting = id,
+            last => self.mappings[last as usize].next = id,
+        }
+        self.last_resting = id;
+        self.resting += 1;
+    }
+
+    /// The protocol and endpoint that have rested for `hold_ms`, the longest first; free from here on.
+    pub fn rested(&mut self, hold_ms: u32, now: Tick) -> Option<(u8, Endpoint)> {
+        let id = self.first_resting;
+        if id == NIL {
+            return None;
+        }
+        let mapping = &self.mappings[id as usize];
+        if now.low().wrapping_sub(mapping.rests_since) < hold_ms {
+            return None;
+        }
+        let rested = (mapping.protocol, mapping.external());
+        self.first_resting = mapping.next;
+        if self.first_resting == NIL {
+            self.last_resting = NIL;
+        }
+        self.resting -= 1;
+        self.free(id);
+        Some(rested)
+    }
+
+    /// Mappings in use.
+    pub fn len(&self) -> usize {
+        self.ids.used() - self.resting
+    }
+
+    /// Whether no mapping is in use.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Endpoints at rest.
+    pub fn resting(&self) -> usize {
+        self.resting
+    }
+
+    /// How many fit.
+    pub fn capacity(&self) -> usize {
+        self.mappings.len()
+    }
+
+    /// Memory reserved, in octets.
+    pub fn bytes(&self) -> usize {
+        self.endpoints.bytes() + self.mappings.len() * size_of::<Mapping>() + self.ids.bytes()
+    }
+
+    fn find(&self, protocol: u8, endpoint: Endpoint, side: Side) -> Option<u32> {
+        let entry = self.endpoints.find(self.hash(protocol, endpoint, side), |entry| {
+            let mapping = &self.mappings[entry as usize >> 1];
+            let own = if side == Side::Internal { mapping.internal() } else { mapping.external() };
+            entry & 1 == side as u32 && mapping.protocol == protocol && own == endpoint
+        })?;
+        Some(entry >> 1)
+    }
+
+    fn hash(&self, protocol: u8, (address, port): Endpoint, side: Side) -> u64 {
+        let endpoint = u64::from(address) | u64::from(port) << 32;
+        self.hasher.hash2(endpoint, u64::from(protocol) | (side as u64) << 8)
+    }
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Side {
+    Internal = 0,
+    External = 1,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mappings(capacity: usize) -> Mappings {
+        Mappings::with_capacity(capacity, Hasher::random(), Source::Plain).expect("plain memory")
+    }
+
+    fn new(internal: Endpoint, external: Endpoint) -> NewMapping {
+        NewMapping { protocol: 17, internal, external, endpoint_independent: true, host: 0 }
+    }
+
+    #[test]
+    fn a_mapping_is_found_from_both_sides_until_it_is_closed() {
+        let mut table = mappings(4);
+        let id = table.open(&new((1, 10), (2, 20))).unwrap();
+        assert_eq!(table.of_internal(17, (1, 10)), Some(id));
+        assert_eq!(table.of_external(17, (2, 20)), Some(id));
+        assert_eq!(table.of_internal(6, (1, 10)), None);
+        assert_eq!(table.of_internal(17, (2, 20)), None);
+        table.join(id);
+        table.join(id);
+        assert!(!table.leave(id));
+        assert!(table.leave(id));
+        table.close(id, Afterwards::Free, Tick(0));
+        assert_eq!(table.of_internal(17, (1, 10)), None);
+        assert_eq!(table.of_external(17, (2, 20)), None);
+        assert!(table.is_empty() && table.in_use(id).is_none());
+    }
+
+    #[test]
+    fn endpoints_rest_in_turn_for_the_hold_time() {
+        let mut table = mappings(3);
+        for at in 0..3u16 {
+            let id = table.open(&new((1, at), (2, at))).unwrap();
+            table.close(id, Afterwards::Rest, Tick(u64::from(at) * 1000));
+        }
+        assert_eq!((table.len(), table.resting()), (0, 3));
+        assert_eq!(table.open(&new((9, 9), (9, 9))), None, "the numbers are taken");
+        assert_eq!(table.rested(120_000, Tick(119_999)), None);
+        assert_eq!(table.rested(120_000, Tick(121_000)), Some((17, (2, 0))));
+        assert_eq!(table.rested(120_000, Tick(121_000)), Some((17, (2, 1))));
+        assert_eq!(table.rested(120_000, Tick(121_000)), None);
+        assert_eq!(table.rested(0, Tick(121_000)), Some((17, (2, 2))));
+        assert_eq!((table.rested(0, Tick(121_000)), table.resting()), (None, 0));
+    }
+}

@@ -1,0 +1,279 @@
+//! Finds or chooses the translation of every packet (RFC 4787). Nothing is written to a packet or taken from the pool
+//! here: a new flow is a plan until the ACL has permitted it.
+
+pub mod contacts;
+pub mod external_ports;
+pub mod hosts;
+pub mod mappings;
+pub mod ownership;
+pub mod pool_ranges;
+pub mod table;
+
+use crate::config::{Filtering, NatRole};
+use crate::engine::burst::{Burst, Origin};
+use crate::engine::counters::CloseCause;
+use crate::engine::ids::{InterfaceId, NextHopId, SessionId, Tick, WorkerId};
+use crate::engine::mask::Slot;
+use crate::engine::meta::{Direction, Family, FlowKey, Kind, Meta};
+use crate::engine::tables::Tables;
+use crate::engine::verdict::{DropReason, Rejection, Verdict};
+use crate::forward;
+use crate::session::{Decision, Flows, NIL, Plan};
+use crate::wire::protocol;
+
+pub use external_ports::ExternalPorts;
+pub use ownership::Ownership;
+pub use table::{NatTable, OutboundRule};
+
+/// The NAT stage of one worker.
+pub struct Nat {
+    worker: WorkerId,
+    ownership: Ownership,
+}
+
+impl Nat {
+    /// The stage of this worker.
+    pub fn new(worker: WorkerId, ownership: Ownership) -> Self {
+        Self { worker, ownership }
+    }
+
+    /// Finds the session of every packet; plans for those that have none, or an outdated one.
+    #[inline]
+    pub fn run(&mut self, burst: &mut Burst, flows: &mut Flows, tables: &Tables, now: Tick) {
+        if !self.ownership.is_sole() && matches!(burst.origin, Origin::Port | Origin::Hairpin) {
+            self.steer(burst, tables);
+        }
+        let found = flows.sessions.find(burst);
+        for slot in found {
+            let meta = &burst.meta[slot];
+            let session = flows.sessions.session(meta.session);
+            if session.current(meta.direction, meta.ingress, tables.generation) {
+                burst.known.insert(slot);
+            }
+        }
+        for slot in burst.undecided() {
+            match self.plan(burst, slot, flows, tables, now) {
+                Ok(()) => {}
+                Err(verdict) => burst.settle(slot, verdict),
+            }
+        }
+    }
+
+    /// Sends packets whose flow another worker owns on their way to it.
+    fn steer(&self, burst: &mut Burst, tables: &Tables) {
+        for slot in burst.live() {
+            let meta = &burst.meta[slot];
+            let key = &meta.key;
+            let owner = if key.family == Family::Ipv6 {
+                self.ownership.of_pair(key)
+            } else if tables.nat.is_external(key.destination[0])
+                && tables.interfaces.role(meta.ingress) != Some(NatRole::Internal)
+            {
+                let external = (key.destination[0], key.destination_port);
+                self.ownership.of_external(&tables.nat, key.protocol, external)
+            } else if tables.interfaces.role(meta.ingress) == Some(NatRole::Internal) {
+                self.ownership.of_host(key.source[0])
+            } else {
+                self.ownership.of_pair(key)
+            };
+            if owner != self.worker {
+                burst.settle(slot, Verdict::HandOver(owner));
+            }
+        }
+    }
+
+    /// Plans a packet: its route, its translation, and what the ACLs shall see.
+    fn plan(
+        &self,
+        burst: &mut Burst,
+        slot: Slot,
+        flows: &mut Flows,
+        tables: &Tables,
+        now: Tick,
+    ) -> Result<(), Verdict> {
+        let mut meta = burst.meta[slot];
+        if meta.session.is_some() {
+            let session = flows.sessions.session(meta.session);
+            let real = session.real_key(meta.direction);
+            let neighbor = if session.next_hop(meta.direction) == NextHopId::HAIRPIN {
+                (meta.next_hop, meta.egress) = (NextHopId::HAIRPIN, InterfaceId::HAIRPIN);
+                None
+            } else {
+                forward::route(&mut meta, &real, tables)?
+            };
+            let expected = self.translation_expected(meta.ingress, meta.egress, &real, tables);
+            let translated = session.translated();
+            if expected == translated && flows.still_valid(meta.session, tables) {
+                flows.decisions[slot] =
+                    Decision { real, plan: Plan::Renew, neighbor, stateful: true };
+                burst.meta[slot] = meta;
+                return Ok(());
+            }
+            flows.close(meta.session, CloseCause::Reconfigured, now);
+            meta.session = SessionId::NONE;
+        }
+        let decision = self.plan_new(burst, slot, &mut meta, flows, tables)?;
+        flows.decisions[slot] = decision;
+        burst.meta[slot] = meta;
+        Ok(())
+    }
+
+    fn plan_new(
+        &self,
+        burst: &Burst,
+        slot: Slot,
+        meta: &mut Meta,
+        flows: &Flows,
+        tables: &Tables,
+    ) -> Result<Decision, Verdict> {
+        let role = tables.interfaces.role(meta.ingress);
+        if meta.kind == Kind::IcmpError {
+            // No session: it is about nothing NAT knows. Elsewhere it is a packet like any other.
+            meta.key = crate::parse::outer_key(burst.packet(slot).data(), meta);
+            meta.kind = Kind::Flow;
+            let translated = match role {
+                Some(NatRole::External) => tables.nat.is_external(meta.key.destination[0]),
+                Some(NatRole::Internal) => true,
+                None => false,
+            };
+            if translated && meta.key.family == Family::Ipv4 && !forward::is_local(&meta.key, tables)
+            {
+                return Err(Verdict::Drop(DropReason::IcmpErrorUnmatched));
+            }
+        }
+        let key = meta.key;
+        if key.family == Family::Ipv4 {
+            let destination = (key.destination[0], key.destination_port);
+            if tables.nat.is_external(destination.0) {
+                match role {
+                    Some(NatRole::External) => {
+                        if let Some(decision) = self.admit(meta, flows, tables)? {
+                            return Ok(decision);
+                        }
+                    }
+                    Some(NatRole::Internal)
+                        if tables.nat.hairpinning() && !forward::is_local(&key, tables) =>
+                    {
+                        meta.next_hop = NextHopId::HAIRPIN;
+                        meta.egress = InterfaceId::HAIRPIN;
+                        return self.translate(meta, tables);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let neighbor = forward::route(meta, &key, tables)?;
+        if key.family == Family::Ipv4 && role == Some(NatRole::External) {
+            let straight = tables.interfaces.role(meta.egress) == Some(NatRole::Internal)
+                && meta.next_hop != NextHopId::LOCAL;
+            if straight && !tables.nat.exempts(key.destination[0], key.source[0]) {
+                return Err(Verdict::Drop(DropReason::NatBypass));
+            }
+        }
+        if self.translation_expected(meta.ingress, meta.egress, &key, tables) {
+            return Ok(Decision { neighbor, ..self.translate(meta, tables)? });
+        }
+        let owner = self.ownership.of_pair(&key);
+        if !self.ownership.is_sole() && owner != self.worker && meta.next_hop != NextHopId::LOCAL {
+            return Err(Verdict::HandOver(owner));
+        }
+        let plan = if meta.next_hop == NextHopId::LOCAL { Plan::Local } else { Plan::Plain };
+        Ok(Decision { real: key, plan, neighbor, stateful: false })
+    }
+
+    /// Whether packets between these interfaces are translated (a pool destination apart).
+    fn translation_expected(
+        &self,
+        ingress: InterfaceId,
+        egress: InterfaceId,
+        real: &FlowKey,
+        tables: &Tables,
+    ) -> bool {
+        use NatRole::{External, Internal};
+        if real.family != Family::Ipv4 {
+            return false;
+        }
+        let role = |interface| {
+            if interface == InterfaceId::HAIRPIN { Some(External) } else { tables.interfaces.role(interface) }
+        };
+        match (role(ingress), role(egress)) {
+            (Some(Internal), Some(External)) => {
+                !tables.nat.exempts(real.source[0], real.destination[0])
+            }
+            (Some(External), Some(Internal)) => {
+                !tables.nat.exempts(real.destination[0], real.source[0])
+            }
+            _ => false,
+        }
+    }
+
+    /// Plans an outbound flow.
+    fn translate(
+        &self,
+        meta: &Meta,
+        tables: &Tables,
+    ) -> Result<Decision, Verdict> {
+        let key = meta.key;
+        let internal = (key.source[0], key.source_port);
+        let plan = match tables.nat.outbound(key.protocol, internal, key.destination[0]) {
+            OutboundRule::Fixed((address, port)) => Plan::TranslateFixed(address, port),
+            OutboundRule::Untranslated => Plan::Plain,
+            OutboundRule::Dynamic => match key.protocol {
+                protocol::ICMP if !is_query(meta) => {
+                    return Err(Verdict::Drop(DropReason::IcmpUnsupported));
+                }
+                protocol::ICMP | protocol::TCP | protocol::UDP => Plan::TranslateDynamic,
+                _ => return Err(Verdict::Drop(DropReason::NatUnsupported)),
+            },
+        };
+        Ok(Decision { real: key, plan, neighbor: None, stateful: true })
+    }
+
+    /// Plans a flow from outside to an address of the NAT; `None` when the address is the VNF's own too and the packet
+    /// is for the VNF.
+    fn admit(
+        &self,
+        meta: &mut Meta,
+        flows: &Flows,
+        tables: &Tables,
+    ) -> Result<Option<Decision>, Verdict> {
+        let key = meta.key;
+        let external = (key.destination[0], key.destination_port);
+        let (internal, mapping) = match tables.nat.fixed_internal(key.protocol, external) {
+            Some(internal) => (internal, NIL),
+            None => match flows.mappings.of_external(key.protocol, external) {
+                Some(id) => (flows.mappings.mapping(id).internal(), id),
+                None if forward::is_local(&key, tables) => return Ok(None),
+                None => return Err(Verdict::Drop(DropReason::NatNoMapping)),
+            },
+        };
+        if mapping != NIL {
+            let remote = key.source[0];
+            let admitted = match tables.nat.filtering() {
+                Filtering::EndpointIndependent => true,
+                Filtering::AddressDependent => flows.has_contact(mapping, remote),
+                Filtering::AddressAndPortDependent => false,
+            };
+            if !admitted {
+                return Err(Verdict::Drop(DropReason::NatFiltered));
+            }
+        }
+        let mut real = key;
+        (real.destination[0], real.destination_port) = internal;
+        let neighbor = forward::route(meta, &real, tables)?;
+        Ok(Some(Decision { real, plan: Plan::Admit(mapping), neighbor, stateful: true }))
+    }
+}
+
+/// What a packet is told that could not be mapped (RFC 6888 REQ-11b).
+pub fn refusal(reason: DropReason, direction: Direction) -> Verdict {
+    match direction {
+        Direction::Outbound => Verdict::Reject(Rejection::HostUnreachable, reason),
+        Direction::Inbound => Verdict::Drop(reason),
+    }
+}
+
+/// Whether an ICMP message asks something that NAT can carry (RFC 5508 REQ-1).
+fn is_query(meta: &Meta) -> bool {
+    meta.key.protocol == protocol::ICMP && meta.detail == crate::wire::icmp::v4::ECHO_REQUEST
+}

@@ -1,0 +1,219 @@
+//! What the management core decides about translation: the pool, fixed mappings, exemptions, behaviours.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
+
+use super::pool_ranges::PoolRanges;
+use crate::config::{ExemptSettings, Filtering, ForwardSettings, Mapping, Nat44Settings};
+
+/// An IPv4 endpoint: address and port (or ICMP query identifier) in host order.
+pub type Endpoint = (u32, u16);
+
+/// The translation rules of one configuration. Never changed in place; without `[nat44]` nothing is translated.
+#[derive(Debug)]
+pub struct NatTable {
+    rules: Option<Rules>,
+}
+
+#[derive(Debug)]
+struct Rules {
+    pool: PoolRanges,
+    ports: RangeInclusive<u16>,
+    statics_by_external: HashMap<u32, u32>,
+    statics_by_internal: HashMap<u32, u32>,
+    forwards_by_external: HashMap<(u8, Endpoint), Endpoint>,
+    forwards_by_internal: HashMap<(u8, Endpoint), Endpoint>,
+    exempts: Vec<ExemptSettings>,
+    mapping: Mapping,
+    filtering: Filtering,
+    hairpinning: bool,
+    reuse_hold_ms: u32,
+}
+
+/// A mapping that the configuration fixes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FixedMapping {
+    /// The protocol; `None`: all.
+    pub protocol: Option<u8>,
+    /// The internal endpoint; port 0 stands for all.
+    pub internal: Endpoint,
+    /// The external endpoint, likewise.
+    pub external: Endpoint,
+}
+
+/// What an outbound flow is translated to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OutboundRule {
+    /// To an endpoint from the pool.
+    Dynamic,
+    /// To this endpoint, always.
+    Fixed(Endpoint),
+    /// Not at all (RFC 6888 REQ-6).
+    Untranslated,
+}
+
+impl NatTable {
+    /// The rules of a configuration, or none.
+    pub fn new(settings: Option<&Nat44Settings>) -> Self {
+        Self { rules: settings.map(Rules::new) }
+    }
+
+    /// Whether anything is translated.
+    #[inline]
+    pub fn is_active(&self) -> bool {
+        self.rules.is_some()
+    }
+
+    /// Which endpoint an internal endpoint shows to this destination.
+    pub fn outbound(&self, protocol: u8, internal: Endpoint, destination: u32) -> OutboundRule {
+        let Some(rules) = &self.rules else { return OutboundRule::Untranslated };
+        if rules.exempts(internal.0, destination) {
+            return OutboundRule::Untranslated;
+        }
+        match rules.fixed_external(protocol, internal) {
+            Some(external) => OutboundRule::Fixed(external),
+            None => OutboundRule::Dynamic,
+        }
+    }
+
+    /// Whether packets between an internal and a remote host are exempt, whichever way they go.
+    pub fn exempts(&self, internal: u32, remote: u32) -> bool {
+        self.rules.as_ref().is_some_and(|rules| rules.exempts(internal, remote))
+    }
+
+    /// The internal endpoint that the configuration gives to an external one.
+    pub fn fixed_internal(&self, protocol: u8, external: Endpoint) -> Option<Endpoint> {
+        let rules = self.rules.as_ref()?;
+        if let Some(internal) = rules.statics_by_external.get(&external.0) {
+            return Some((*internal, external.1));
+        }
+        rules.forwards_by_external.get(&(protocol, external)).copied()
+    }
+
+    /// Whether an address belongs to the NAT: a pool address or a static mapping's.
+    #[inline]
+    pub fn is_external(&self, address: u32) -> bool {
+        self.rules.as_ref().is_some_and(|rules| {
+            rules.pool.index_of(address).is_some()
+                || rules.statics_by_external.contains_key(&address)
+        })
+    }
+
+    /// Whether an endpoint that a dynamic mapping holds may go on being used under these rules.
+    pub fn allows_dynamic(&self, protocol: u8, external: Endpoint) -> bool {
+        self.rules.as_ref().is_some_and(|rules| {
+            rules.ports.contains(&external.1)
+                && rules.pool.index_of(external.0).is_some()
+                && self.fixed_internal(protocol, external).is_none()
+        })
+    }
+
+    /// The external addresses; none without `[nat44]`.
+    pub fn pool(&self) -> &PoolRanges {
+        const NONE: &PoolRanges = &PoolRanges::EMPTY;
+        self.rules.as_ref().map_or(NONE, |rules| &rules.pool)
+    }
+
+    /// The ports of every pool address that dynamic mappings may use.
+    pub fn ports(&self) -> RangeInclusive<u16> {
+        self.rules.as_ref().map_or(1..=0, |rules| rules.ports.clone())
+    }
+
+    /// Whether a static mapping owns a whole external address.
+    pub fn is_static(&self, external: u32) -> bool {
+        self.rules.as_ref().is_some_and(|r| r.statics_by_external.contains_key(&external))
+    }
+
+    /// Every external address that static mappings own.
+    pub fn static_addresses(&self) -> impl Iterator<Item = u32> + '_ {
+        self.rules.iter().flat_map(|rules| rules.statics_by_external.keys().copied())
+    }
+
+    /// Every mapping that the configuration fixes.
+    pub fn fixed(&self) -> impl Iterator<Item = FixedMapping> + '_ {
+        self.rules.iter().flat_map(|rules| {
+            let statics = rules.statics_by_external.iter().map(|(external, internal)| {
+                FixedMapping { protocol: None, internal: (*internal, 0), external: (*external, 0) }
+            });
+            let forwards = rules.forwards_by_external.iter().map(|((protocol, external), internal)| {
+                FixedMapping { protocol: Some(*protocol), internal: *internal, external: *external }
+            });
+            statics.chain(forwards)
+        })
+    }
+
+    /// Whether all sessions of an internal endpoint share one external endpoint (RFC 4787 REQ-1).
+    pub fn endpoint_independent_mapping(&self) -> bool {
+        self.rules.as_ref().is_some_and(|r| r.mapping == Mapping::EndpointIndependent)
+    }
+
+    /// Which remote endpoints may open a session through a mapping (RFC 4787 REQ-8).
+    pub fn filtering(&self) -> Filtering {
+        self.rules.as_ref().map_or(Filtering::AddressAndPortDependent, |r| r.filtering)
+    }
+
+    /// Whether internal hosts reach each other through external endpoints (RFC 4787 REQ-9).
+    pub fn hairpinning(&self) -> bool {
+        self.rules.as_ref().is_some_and(|r| r.hairpinning)
+    }
+
+    /// How long a freed external endpoint rests, in milliseconds (RFC 6888 REQ-8).
+    pub fn reuse_hold_ms(&self) -> u32 {
+        self.rules.as_ref().map_or(0, |r| r.reuse_hold_ms)
+    }
+}
+
+impl Rules {
+    fn new(settings: &Nat44Settings) -> Self {
+        let mut rules = Self {
+            pool: PoolRanges::new(&settings.pool),
+            ports: settings.port_range.clone(),
+            statics_by_external: HashMap::new(),
+            statics_by_internal: HashMap::new(),
+            forwards_by_external: HashMap::new(),
+            forwards_by_internal: HashMap::new(),
+            exempts: settings.exempts.clone(),
+            mapping: settings.mapping,
+            filtering: settings.filtering,
+            hairpinning: settings.hairpinning,
+            reuse_hold_ms: settings.reuse_hold.as_millis().try_into().unwrap_or(u32::MAX),
+        };
+        for fixed in &settings.statics {
+            rules.statics_by_external.insert(fixed.external.into(), fixed.internal.into());
+            rules.statics_by_internal.insert(fixed.internal.into(), fixed.external.into());
+        }
+        for forward in &settings.forwards {
+            rules.add_forward(forward);
+        }
+        rules
+    }
+
+    fn add_forward(&mut self, forward: &ForwardSettings) {
+        let pairs = forward.external_ports.clone().zip(forward.internal_ports.clone());
+        for (external_port, internal_port) in pairs {
+            let external = (u32::from(forward.external), external_port);
+            let internal = (u32::from(forward.internal), internal_port);
+            self.forwards_by_external.insert((forward.protocol, external), internal);
+            // An internal endpoint behind several forwards speaks through the first.
+            self.forwards_by_internal.entry((forward.protocol, internal)).or_insert(external);
+        }
+    }
+
+    fn fixed_external(&self, protocol: u8, internal: Endpoint) -> Option<Endpoint> {
+        if let Some(external) = self.statics_by_internal.get(&internal.0) {
+            return Some((*external, internal.1));
+        }
+        if self.forwards_by_internal.is_empty() {
+            return None;
+        }
+        self.forwards_by_internal.get(&(protocol, internal)).copied()
+    }
+
+    fn exempts(&self, internal: u32, remote: u32) -> bool {
+        let within = |nets: &[ipnet::Ipv4Net], address: u32| {
+            nets.is_empty() || nets.iter().any(|net| net.contains(&Ipv4Addr::from(address)))
+        };
+        self.exempts.iter().any(|e| within(&e.source, internal) && within(&e.destination, remote))
+    }
+}

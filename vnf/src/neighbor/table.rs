@@ -1,0 +1,95 @@
+//! Next hops as the packet path sees them. A number keeps its (interface, address) pair until the generation changes,
+//! so that sessions may remember it; what changes in place between tables is whether it is resolved.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::engine::ids::{InterfaceId, NextHopId, PortId};
+use crate::wire::ethernet::MacAddr;
+
+/// One next hop.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NextHop {
+    /// Destination and source MAC address as they stand in the frame.
+    pub ethernet: [u8; 12],
+    /// The port to leave by.
+    pub port: PortId,
+    /// The interface to leave by.
+    pub interface: InterfaceId,
+    /// The 802.1Q identifier, 0 for untagged.
+    pub vlan: u16,
+    /// The largest IP packet in octets.
+    pub mtu: u16,
+    /// Whether the MAC address is known.
+    pub resolved: bool,
+    /// Its address on the link.
+    pub address: IpAddr,
+}
+
+/// All next hops.
+#[derive(Clone, Debug, Default)]
+pub struct NeighborTable {
+    next_hops: Vec<NextHop>,
+    by_address: HashMap<(InterfaceId, IpAddr), NextHopId>,
+}
+
+impl NeighborTable {
+    /// The next hop of this number; `None` for the special ones.
+    #[inline]
+    pub fn next_hop(&self, id: NextHopId) -> Option<&NextHop> {
+        self.next_hops.get(id.index())
+    }
+
+    /// The number of a next hop.
+    pub fn find(&self, interface: InterfaceId, address: IpAddr) -> Option<NextHopId> {
+        self.by_address.get(&(interface, address)).copied()
+    }
+
+    /// Adds a next hop, or replaces what is known of it; `None` when no number is left.
+    pub fn set(&mut self, next_hop: NextHop) -> Option<NextHopId> {
+        let key = (next_hop.interface, next_hop.address);
+        if let Some(id) = self.by_address.get(&key) {
+            self.next_hops[id.index()] = next_hop;
+            return Some(*id);
+        }
+        if self.next_hops.len() >= CAPACITY {
+            return None;
+        }
+        let id = NextHopId(self.next_hops.len() as u16);
+        self.next_hops.push(next_hop);
+        self.by_address.insert(key, id);
+        Some(id)
+    }
+
+    /// Marks a next hop as unresolved; its number stays.
+    pub fn unresolve(&mut self, id: NextHopId) {
+        if let Some(next_hop) = self.next_hops.get_mut(id.index()) {
+            next_hop.resolved = false;
+        }
+    }
+
+    /// All next hops with their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (NextHopId, &NextHop)> {
+        self.next_hops.iter().enumerate().map(|(at, next_hop)| (NextHopId(at as u16), next_hop))
+    }
+
+    /// How many next hops have a number.
+    pub fn len(&self) -> usize {
+        self.next_hops.len()
+    }
+
+    /// Whether no next hop has a number.
+    pub fn is_empty(&self) -> bool {
+        self.next_hops.is_empty()
+    }
+}
+
+impl NextHop {
+    /// The neighbour's MAC address.
+    pub fn mac(&self) -> MacAddr {
+        MacAddr(self.ethernet[..6].try_into().expect("twelve octets hold two MAC addresses"))
+    }
+}
+
+/// How many next hops there are at most: a scan of a large subnet cannot take more (RFC 6583).
+pub const CAPACITY: usize = 60_000;

@@ -1,0 +1,121 @@
+//! IPv6: validity after RFC 8200, extension headers, then the transport header.
+
+use dpdk_bindings::mbuf::Mbuf;
+
+use super::{TOO_SHORT, transport, trim, words};
+use crate::engine::interfaces::Interface;
+use crate::engine::meta::{Family, FlowKey, Kind, Meta};
+use crate::engine::verdict::{DropReason, Verdict};
+use crate::icmp::inner;
+use crate::wire::icmp::{Class, IcmpHeader, v6};
+use crate::wire::ipv6::{self, Ipv6Header, address, extensions};
+use crate::wire::{self, protocol};
+
+/// Reads an IPv6 packet.
+pub(super) fn read(
+    packet: &mut Mbuf,
+    meta: &mut Meta,
+    interface: &Interface,
+) -> Result<(), Verdict> {
+    let (length, frame) = (packet.len(), packet.data());
+    let l3 = usize::from(meta.l3);
+    let header: &Ipv6Header = wire::at(frame, l3).ok_or(TOO_SHORT)?;
+    let total = ipv6::HEADER + usize::from(header.payload_length.get());
+    if header.version() != 6 || l3 + total > length || total > usize::from(u16::MAX) {
+        return Err(BAD_HEADER);
+    }
+    let octets = frame.get(l3..(l3 + total).min(frame.len())).ok_or(TOO_SHORT)?;
+    let upper = extensions::upper(octets).map_err(|_| BAD_HEADER)?;
+    meta.key = FlowKey {
+        source: words(&header.source),
+        destination: words(&header.destination),
+        source_port: 0,
+        destination_port: 0,
+        protocol: upper.protocol,
+        family: Family::Ipv6,
+    };
+    meta.ip_length = total as u16;
+    meta.ttl = header.hop_limit;
+    meta.dont_fragment = true;
+    meta.l4 = (l3 + upper.offset).min(usize::from(u8::MAX)) as u8;
+    let l4 = octets.get(upper.offset..).ok_or(TOO_SHORT)?;
+    let neighbor_discovery = upper.protocol == protocol::ICMPV6
+        && l4.first().is_some_and(|kind| {
+            matches!(
+                *kind,
+                v6::ROUTER_SOLICITATION
+                    ..=v6::REDIRECT
+            )
+        });
+    if neighbor_discovery {
+        return Err(Verdict::Neighbor);
+    }
+    if address::is_multicast(header.destination) {
+        return Err(Verdict::Drop(DropReason::L2Group));
+    }
+    let own_link_local = address::is_link_local(header.destination)
+        && interface.owns(std::net::Ipv6Addr::from(header.destination).into());
+    if !address::may_send(header.source)
+        || !(address::may_be_forwarded(header.destination) || own_link_local)
+        || header.source == header.destination
+    {
+        return Err(Verdict::Drop(DropReason::Martian));
+    }
+    if let Some(fragment) = upper.fragment.filter(|fragment| !fragment.is_atomic()) {
+        meta.fragment = true;
+        if fragment.offset > 0 {
+            meta.kind = Kind::LaterFragment;
+            trim(packet, meta);
+            return Ok(());
+        }
+    }
+    match upper.protocol {
+        protocol::TCP | protocol::UDP => {
+            let payload =
+                if meta.fragment { usize::from(u16::MAX) } else { total - upper.offset };
+            transport(l4, payload, upper.protocol, &mut meta.key, &mut meta.detail)?;
+        }
+        protocol::ICMPV6 => icmpv6(l4, meta)?,
+        _ => {}
+    }
+    trim(packet, meta);
+    Ok(())
+}
+
+/// Reads an ICMPv6 message: a query by its identifier, an error by the flow it is about.
+fn icmpv6(message: &[u8], meta: &mut Meta) -> Result<(), Verdict> {
+    let header: &IcmpHeader = wire::at(message, 0).ok_or(TOO_SHORT)?;
+    meta.detail = header.kind;
+    match Class::of_v6(header.kind) {
+        Class::EchoRequest => meta.key.source_port = header.id.get(),
+        Class::EchoReply => meta.key.destination_port = header.id.get(),
+        Class::Error => {
+            if let Ok(quoted) = inner::parse_v6(message) {
+                let reply = message.get(quoted.l4) == Some(&v6::ECHO_REPLY);
+                meta.kind = Kind::IcmpError;
+                meta.key = about(&quoted, reply);
+            }
+        }
+        Class::Other => {}
+    }
+    Ok(())
+}
+
+/// The key that the next packet of the quoted flow would have, coming from where the error comes from.
+fn about(quoted: &inner::Inner<[u8; 16]>, reply: bool) -> FlowKey {
+    let mut key = FlowKey {
+        source: words(&quoted.destination),
+        destination: words(&quoted.source),
+        source_port: quoted.destination_port,
+        destination_port: quoted.source_port,
+        protocol: quoted.protocol,
+        family: Family::Ipv6,
+    };
+    if quoted.protocol == protocol::ICMPV6 {
+        let other = if reply { &mut key.destination_port } else { &mut key.source_port };
+        *other = 0;
+    }
+    key
+}
+
+const BAD_HEADER: Verdict = Verdict::Drop(DropReason::Ipv6BadHeader);

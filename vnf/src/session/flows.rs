@@ -1,0 +1,311 @@
+//! All flow state of one worker: sessions, the mappings and hosts behind them, and external ports. Opening and closing
+//! keep them in step; nothing is half done.
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use dpdk_bindings::memory::Source;
+
+use super::{Decision, NIL, Opening, Plan, Sessions};
+use crate::engine::counters::CloseCause;
+use crate::engine::ids::{NextHopId, SessionId, Tick};
+use crate::engine::mask::Column;
+use crate::engine::meta::{Direction, Meta};
+use crate::engine::tables::Tables;
+use crate::engine::verdict::DropReason;
+use crate::nat::contacts::Contacts;
+use crate::nat::external_ports::ExternalPorts;
+use crate::nat::hosts::Hosts;
+use crate::nat::mappings::{Afterwards, Mappings, NewMapping};
+use crate::nat::table::Endpoint;
+use crate::session::tcp::TcpState;
+use crate::table::Hasher;
+
+/// Limits on what one internal host may use (RFC 6888 REQ-4).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Sessions.
+    pub sessions_per_host: u32,
+    /// New sessions per second; 0 for no limit.
+    pub new_sessions_per_host: u32,
+}
+
+/// What a worker counts of its flows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Turnover {
+    /// Sessions opened.
+    pub opened: u64,
+    /// Sessions closed, by [`CloseCause`].
+    pub closed: [u64; CloseCause::ALL.len()],
+}
+
+/// The flow state of one worker.
+pub struct Flows {
+    /// The sessions.
+    pub sessions: Sessions,
+    /// The dynamic mappings.
+    pub mappings: Mappings,
+    /// The internal hosts with translated sessions.
+    pub hosts: Hosts,
+    /// The external ports the worker owns.
+    pub ports: ExternalPorts,
+    /// Whom mappings have sent to; kept where address-dependent filtering asks for it.
+    pub contacts: Option<Contacts>,
+    /// What was decided so far about the undecided packets of the burst.
+    pub decisions: Column<Decision>,
+    /// Sessions opened and closed since start.
+    pub turnover: Turnover,
+    random: SmallRng,
+}
+
+impl Flows {
+    /// Room for `capacity` sessions and mappings, and an eighth as many hosts (at least 4,096).
+    ///
+    /// # Errors
+    /// When the memory cannot be reserved.
+    pub fn with_capacity(
+        capacity: usize,
+        hasher: &Hasher,
+        ports: ExternalPorts,
+        contacts: bool,
+        source: Source<'_>,
+        now: Tick,
+    ) -> dpdk_bindings::Result<Self> {
+        let hosts = (capacity / 8).max(4096).min(capacity);
+        Ok(Self {
+            sessions: Sessions::with_capacity(capacity, hasher.clone(), source, now)?,
+            mappings: Mappings::with_capacity(capacity, hasher.clone(), source)?,
+            hosts: Hosts::with_capacity(hosts, hasher.clone(), source)?,
+            ports,
+            contacts: contacts
+                .then(|| Contacts::with_capacity(capacity, hasher.clone(), source))
+                .transpose()?,
+            decisions: Column::default(),
+            turnover: Turnover::default(),
+            random: SmallRng::from_rng(&mut rand::rng()),
+        })
+    }
+
+    /// Spends what a permitted first packet needs: host entry, port, mapping, session.
+    ///
+    /// # Errors
+    /// The reason to drop the packet; everything is as before then.
+    pub fn open(
+        &mut self,
+        decision: &Decision,
+        meta: &Meta,
+        tables: &Tables,
+        now: Tick,
+    ) -> Result<SessionId, DropReason> {
+        let mut opening = Opening {
+            key: decision.real,
+            external: None,
+            direction: Direction::Outbound,
+            ingress: meta.ingress,
+            next_hop: meta.next_hop,
+            generation: tables.generation,
+            mapping: NIL,
+            host: NIL,
+        };
+        if decision.plan.translates() {
+            self.translate(decision.plan, meta, tables, &mut opening, now)?;
+        }
+        match self.sessions.open(&opening, &tables.timeouts, now) {
+            Ok(session) => {
+                if opening.mapping != NIL {
+                    self.mappings.join(opening.mapping);
+                    if let Some(contacts) = &mut self.contacts
+                        && opening.direction == Direction::Outbound
+                    {
+                        // A session more than contacts is impossible: they have as many places.
+                        contacts.join(opening.mapping, opening.key.destination[0]);
+                    }
+                }
+                if opening.host != NIL {
+                    self.hosts.host_mut(opening.host).sessions += 1;
+                }
+                self.turnover.opened += 1;
+                Ok(session)
+            }
+            Err(_) => {
+                self.give_up(&opening, now);
+                Err(DropReason::NatSessionLimit)
+            }
+        }
+    }
+
+    /// Completes the opening of a translated session: who pays, and through which endpoint it goes.
+    fn translate(
+        &mut self,
+        plan: Plan,
+        meta: &Meta,
+        tables: &Tables,
+        opening: &mut Opening,
+        now: Tick,
+    ) -> Result<(), DropReason> {
+        if let Plan::Admit(mapping) = plan {
+            opening.key = opening.key.reversed();
+            opening.direction = Direction::Inbound;
+            opening.mapping = mapping;
+            opening.external = Some((meta.key.destination[0], meta.key.destination_port));
+        }
+        let internal = (opening.key.source[0], opening.key.source_port);
+        opening.host = self.admit_host(internal.0, tables, now)?;
+        match plan {
+            Plan::TranslateFixed(address, port) => opening.external = Some((address, port)),
+            Plan::TranslateDynamic => {
+                let mapping = self.mapping_for(internal, opening, tables);
+                opening.mapping = mapping.inspect_err(|_| self.hosts.close_if_idle(opening.host))?;
+                opening.external = Some(self.mappings.mapping(opening.mapping).external());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The host's entry, if it may have one more session.
+    fn admit_host(&mut self, address: u32, tables: &Tables, now: Tick) -> Result<u32, DropReason> {
+        let limits = &tables.limits;
+        let id = self.hosts.find_or_open(address).ok_or(DropReason::NatSessionLimit)?;
+        let host = self.hosts.host_mut(id);
+        let rate = limits.new_sessions_per_host;
+        if host.sessions >= limits.sessions_per_host
+            || (rate > 0 && !host.allowance.take(now.0, rate, rate))
+        {
+            self.hosts.close_if_idle(id);
+            return Err(DropReason::NatHostLimit);
+        }
+        Ok(id)
+    }
+
+    /// The mapping of an internal endpoint, a new one if need be (RFC 4787 REQ-1, RFC 6888 REQ-2).
+    fn mapping_for(
+        &mut self,
+        internal: Endpoint,
+        opening: &Opening,
+        tables: &Tables,
+    ) -> Result<u32, DropReason> {
+        let protocol = opening.key.protocol;
+        let endpoint_independent = tables.nat.endpoint_independent_mapping();
+        if endpoint_independent
+            && let Some(id) = self.mappings.of_internal(protocol, internal)
+            && tables.nat.allows_dynamic(protocol, self.mappings.mapping(id).external())
+        {
+            return Ok(id);
+        }
+        let paired = self.hosts.host(opening.host).external;
+        let address = if self.ports.has(paired) {
+            paired
+        } else {
+            let random = self.random.next_u64();
+            self.ports.choose(protocol, random).ok_or(DropReason::NatPortsExhausted)?
+        };
+        let random = self.random.next_u64();
+        let port =
+            self.ports.take(protocol, address, random).ok_or(DropReason::NatPortsExhausted)?;
+        let external = (address, port);
+        let host = opening.host;
+        let new = NewMapping { protocol, internal, external, endpoint_independent, host };
+        let Some(id) = self.mappings.open(&new) else {
+            self.ports.give(protocol, external);
+            return Err(DropReason::NatSessionLimit);
+        };
+        let host = self.hosts.host_mut(host);
+        host.external = address;
+        host.mappings += 1;
+        Ok(id)
+    }
+
+    /// Takes back what an opening spent that came to nothing.
+    fn give_up(&mut self, opening: &Opening, now: Tick) {
+        if opening.mapping != NIL && self.mappings.mapping(opening.mapping).sessions() == 0 {
+            self.end_mapping(opening.mapping, Afterwards::Free, now);
+        }
+        if opening.host != NIL {
+            self.hosts.close_if_idle(opening.host);
+        }
+    }
+
+    /// Ends a session and whatever lived for it alone.
+    pub fn close(&mut self, id: SessionId, cause: CloseCause, now: Tick) {
+        // RFC 6888 REQ-8: an endpoint rests unless TCP's own state machine says that its connection is over.
+        let session = self.sessions.session(id);
+        let (state, opened_by) = (session.tcp_state(), session.opened_by());
+        let remote = session.key(Direction::Outbound).destination[0];
+        let clean = cause == CloseCause::TimedOut && state == TcpState::Closing;
+        let closed = self.sessions.close(id);
+        if closed.mapping != NIL
+            && opened_by == Direction::Outbound
+            && let Some(contacts) = &mut self.contacts
+        {
+            contacts.leave(closed.mapping, remote);
+        }
+        if closed.mapping != NIL && self.mappings.leave(closed.mapping) {
+            let afterwards = if clean { Afterwards::Free } else { Afterwards::Rest };
+            self.end_mapping(closed.mapping, afterwards, now);
+        }
+        if closed.host != NIL {
+            self.hosts.host_mut(closed.host).sessions -= 1;
+            self.hosts.close_if_idle(closed.host);
+        }
+        self.turnover.closed[cause as usize] += 1;
+    }
+
+    fn end_mapping(&mut self, id: u32, afterwards: Afterwards, now: Tick) {
+        let mapping = self.mappings.mapping(id);
+        let (protocol, external, host) = (mapping.protocol(), mapping.external(), mapping.host());
+        self.mappings.close(id, afterwards, now);
+        self.hosts.host_mut(host).mappings -= 1;
+        match afterwards {
+            Afterwards::Free => self.ports.give(protocol, external),
+            Afterwards::Rest => self.ports.rest(external.0),
+        }
+    }
+
+    /// Ends what has timed out and frees what has rested long enough: a bounded number of each per call.
+    pub fn expire(&mut self, tables: &Tables, now: Tick) {
+        for id in self.sessions.expired::<EXPIRIES>(&tables.timeouts, now) {
+            self.close(id, CloseCause::TimedOut, now);
+        }
+        for _ in 0..EXPIRIES {
+            let Some((protocol, external)) = self.mappings.rested(tables.nat.reuse_hold_ms(), now)
+            else {
+                break;
+            };
+            self.ports.give_rested(protocol, external);
+        }
+    }
+
+    /// Installs the ports of a new configuration: endpoints in use or at rest stay taken where they still belong to it.
+    /// The old ones are in `ports` afterwards, to be freed elsewhere.
+    pub fn adopt_ports(&mut self, ports: &mut ExternalPorts) {
+        ports.take_over(&mut self.ports);
+        std::mem::swap(&mut self.ports, ports);
+    }
+
+    /// Whether a session may go on under these tables as it is translated now.
+    pub fn still_valid(&self, id: SessionId, tables: &Tables) -> bool {
+        let session = self.sessions.session(id);
+        let Some(external) = session.external() else { return true };
+        let key = session.real_key(Direction::Outbound);
+        let internal = (key.source[0], key.source_port);
+        match self.sessions.mapping_of(id) {
+            NIL => tables.nat.fixed_internal(key.protocol, external) == Some(internal),
+            _ => tables.nat.allows_dynamic(key.protocol, external),
+        }
+    }
+
+    /// Whether a mapping's host has a session of its own to this remote address.
+    pub fn has_contact(&self, mapping: u32, remote: u32) -> bool {
+        self.contacts.as_ref().is_some_and(|contacts| contacts.contains(mapping, remote))
+    }
+
+    /// Remembers a decision in the session.
+    pub fn renew(&mut self, meta: &Meta, next_hop: NextHopId, generation: u32) {
+        let session = self.sessions.session_mut(meta.session);
+        session.decide(meta.direction, meta.ingress, next_hop, generation);
+    }
+}
+
+/// Sessions that end, and endpoints that are freed, in one turn at most.
+const EXPIRIES: usize = 32;

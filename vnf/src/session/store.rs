@@ -1,0 +1,315 @@
+//! The flows of one worker, in memory reserved at start: lookup by burst, opening, closing, expiry.
+
+use dpdk_bindings::cpu;
+use dpdk_bindings::memory::{HugeArray, Source};
+
+use super::{Ledger, NIL, Opening, Session, Timeouts};
+use crate::engine::burst::Burst;
+use crate::engine::ids::{SessionId, Tick};
+use crate::engine::mask::{Column, Mask};
+use crate::engine::meta::{Direction, Family, FlowKey};
+use crate::table::{FlowTable, Hasher, IdPool, TimerWheel};
+
+/// No further session fits; nothing was changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Full;
+
+/// What a closed session leaves behind for its owner to release.
+#[derive(Clone, Copy, Debug)]
+pub struct Closed {
+    /// The dynamic mapping it went through, or [`NIL`].
+    pub mapping: u32,
+    /// The host that paid for it, or [`NIL`].
+    pub host: u32,
+}
+
+/// What a listing tells of a session beyond its first line.
+#[derive(Clone, Copy, Debug)]
+pub struct Tally {
+    /// Packets transmitted by [`Direction`].
+    pub packets: [u64; 2],
+    /// Octets of IP packets transmitted by [`Direction`].
+    pub bytes: [u64; 2],
+    /// Seconds since the session was opened.
+    pub age_s: u32,
+    /// The dynamic mapping, or [`NIL`].
+    pub mapping: u32,
+}
+
+/// The sessions of one worker. A flow table entry is a session's number with the direction in its lowest bit.
+pub struct Sessions {
+    flows: FlowTable,
+    first_lines: HugeArray<Session>,
+    ledgers: HugeArray<Ledger>,
+    ids: IdPool,
+    wheel: TimerWheel,
+    hasher: Hasher,
+    hashes: Column<u64>,
+}
+
+impl Sessions {
+    /// Room for `capacity` sessions.
+    ///
+    /// # Errors
+    /// When the memory cannot be reserved.
+    pub fn with_capacity(
+        capacity: usize,
+        hasher: Hasher,
+        source: Source<'_>,
+        now: Tick,
+    ) -> dpdk_bindings::Result<Self> {
+        Ok(Self {
+            flows: FlowTable::with_capacity("flows", capacity * 2, source)?,
+            first_lines: HugeArray::zeroed("sessions", capacity, source)?,
+            ledgers: HugeArray::zeroed("session ledgers", capacity, source)?,
+            ids: IdPool::new("session ids", capacity, source)?,
+            wheel: TimerWheel::new("session timers", capacity, source, now.0)?,
+            hasher,
+            hashes: Column::default(),
+        })
+    }
+
+    /// Looks up the flow of every live packet and returns those that have a session.
+    ///
+    /// Hashes all keys and prefetches all buckets, then probes all and prefetches all sessions, then compares: the
+    /// cache misses of a burst overlap.
+    #[inline]
+    pub fn find(&mut self, burst: &mut Burst) -> Mask {
+        let live = burst.live();
+        for slot in live {
+            let hash = hash(&self.hasher, &burst.meta[slot].key);
+            self.hashes[slot] = hash;
+            self.flows.prefetch(hash);
+        }
+        for slot in live {
+            if let Some(entry) = self.flows.candidate(self.hashes[slot])
+                && let Some(session) = self.first_lines.get(entry as usize >> 1)
+            {
+                cpu::prefetch(session);
+            }
+        }
+        let mut found = Mask::EMPTY;
+        for slot in live {
+            let meta = &mut burst.meta[slot];
+            if let Some((session, direction)) = find(
+                &self.flows,
+                &self.first_lines,
+                self.hashes[slot],
+                &meta.key,
+            ) {
+                meta.session = session;
+                meta.direction = direction;
+                found.insert(slot);
+            } else {
+                meta.session = SessionId::NONE;
+            }
+        }
+        found
+    }
+
+    /// Looks up one flow.
+    pub fn find_one(&self, key: &FlowKey) -> Option<(SessionId, Direction)> {
+        find(&self.flows, &self.first_lines, hash(&self.hasher, key), key)
+    }
+
+    /// A session's first line.
+    #[inline]
+    pub fn session(&self, id: SessionId) -> &Session {
+        &self.first_lines[id.index()]
+    }
+
+    /// A session's first line.
+    #[inline]
+    pub fn session_mut(&mut self, id: SessionId) -> &mut Session {
+        &mut self.first_lines[id.index()]
+    }
+
+    /// Stores a new flow under the keys of both its directions.
+    ///
+    /// # Errors
+    /// [`Full`] when there is no room; nothing was changed then.
+    pub fn open(
+        &mut self,
+        opening: &Opening,
+        timeouts: &Timeouts,
+        now: Tick,
+    ) -> Result<SessionId, Full> {
+        let id = self.ids.take().ok_or(Full)?;
+        let session = Session::opened(opening, now);
+        let outbound = hash(&self.hasher, &session.key(Direction::Outbound));
+        let inbound = hash(&self.hasher, &session.key(Direction::Inbound));
+        if self.flows.insert(outbound, id << 1).is_err() {
+            self.ids.give(id);
+            return Err(Full);
+        }
+        if self.flows.insert(inbound, id << 1 | 1).is_err() {
+            self.flows.remove(outbound, id << 1);
+            self.ids.give(id);
+            return Err(Full);
+        }
+        self.wheel.arm(id, now.0 + u64::from(timeouts.of(&session)));
+        self.first_lines[id as usize] = session;
+        self.ledgers[id as usize] = Ledger {
+            bytes6: [0; 2],
+            opened: now.seconds() + 1,
+            mapping: opening.mapping,
+            host: opening.host,
+            packet_wraps: [0; 2],
+        };
+        Ok(SessionId(id))
+    }
+
+    /// Forgets a flow.
+    pub fn close(&mut self, id: SessionId) -> Closed {
+        let session = &self.first_lines[id.index()];
+        let outbound = hash(&self.hasher, &session.key(Direction::Outbound));
+        let inbound = hash(&self.hasher, &session.key(Direction::Inbound));
+        self.flows.remove(outbound, id.0 << 1);
+        self.flows.remove(inbound, id.0 << 1 | 1);
+        self.wheel.disarm(id.0);
+        self.first_lines[id.index()].generation = 0;
+        let ledger = &mut self.ledgers[id.index()];
+        ledger.opened = CLOSED;
+        let closed = Closed { mapping: ledger.mapping, host: ledger.host };
+        self.ids.give(id.0);
+        closed
+    }
+
+    /// Counts a transmitted packet of `octets` IP octets.
+    #[inline]
+    pub fn count(&mut self, id: SessionId, direction: Direction, octets: u16) {
+        if self.first_lines[id.index()].count(direction, octets) {
+            self.count_beyond_first_line(id, direction, octets);
+        }
+    }
+
+    #[cold]
+    fn count_beyond_first_line(&mut self, id: SessionId, direction: Direction, octets: u16) {
+        let session = &self.first_lines[id.index()];
+        let ledger = &mut self.ledgers[id.index()];
+        if session.packets[direction.index()] == 0 {
+            let wraps = &mut ledger.packet_wraps[direction.index()];
+            *wraps = wraps.wrapping_add(1);
+        }
+        if session.family() == Family::Ipv6 {
+            ledger.bytes6[direction.index()] += u64::from(octets);
+        }
+    }
+
+    /// Moves a session's end to what its timeout now says; needed when the timeout became shorter.
+    pub fn rearm(&mut self, id: SessionId, timeouts: &Timeouts, now: Tick) {
+        let session = &self.first_lines[id.index()];
+        self.wheel.arm(id.0, now.0 + u64::from(timeouts.of(session)));
+    }
+
+    /// Finds up to `N` sessions whose timeout has passed; the caller closes them.
+    pub fn expired<const N: usize>(
+        &mut self,
+        timeouts: &Timeouts,
+        now: Tick,
+    ) -> impl Iterator<Item = SessionId> + use<N> {
+        let mut due = [NIL; N];
+        let mut count = 0;
+        let sessions = &self.first_lines;
+        self.wheel.expire(now.0, N, |id| {
+            let session = &sessions[id as usize];
+            let (idle, timeout) = (session.idle_ms(now), timeouts.of(session));
+            if idle < timeout {
+                return Some(now.0 + u64::from(timeout - idle));
+            }
+            due[count] = id;
+            count += 1;
+            None
+        });
+        due.into_iter().take(count).map(SessionId)
+    }
+
+    /// What a listing tells of a session; `None` when the number is not in use.
+    pub fn tally(&self, id: SessionId, now: Tick) -> Option<Tally> {
+        let ledger = self.ledgers.get(id.index())?;
+        if ledger.opened == CLOSED {
+            return None;
+        }
+        let session = &self.first_lines[id.index()];
+        let bytes = match session.family() {
+            Family::Ipv4 => std::array::from_fn(|at| {
+                u64::from(session.words[4 + 2 * at]) | u64::from(session.words[5 + 2 * at]) << 32
+            }),
+            Family::Ipv6 => ledger.bytes6,
+        };
+        Some(Tally {
+            packets: std::array::from_fn(|at| {
+                u64::from(session.packets[at]) | u64::from(ledger.packet_wraps[at]) << 32
+            }),
+            bytes,
+            age_s: (now.seconds() + 1).saturating_sub(ledger.opened),
+            mapping: ledger.mapping,
+        })
+    }
+
+    /// The dynamic mapping a session goes through, or [`NIL`].
+    pub fn mapping_of(&self, id: SessionId) -> u32 {
+        self.ledgers[id.index()].mapping
+    }
+
+    /// Sessions in use.
+    pub fn len(&self) -> usize {
+        self.ids.used()
+    }
+
+    /// Whether no session is in use.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many sessions fit.
+    pub fn capacity(&self) -> usize {
+        self.first_lines.len()
+    }
+
+    /// Memory reserved, in octets.
+    pub fn bytes(&self) -> usize {
+        self.flows.bytes()
+            + self.first_lines.len() * size_of::<Session>()
+            + self.ledgers.len() * size_of::<Ledger>()
+            + self.ids.bytes()
+            + self.wheel.bytes()
+    }
+}
+
+/// What `opened` says of a session that is closed or never was: memory starts zeroed.
+const CLOSED: u32 = 0;
+
+/// The hash under which a flow's key is stored.
+#[inline]
+fn hash(hasher: &Hasher, key: &FlowKey) -> u64 {
+    let ports = u64::from(key.source_port)
+        | u64::from(key.destination_port) << 16
+        | u64::from(key.protocol) << 32;
+    if key.family == Family::Ipv4 {
+        let addresses = u64::from(key.source[0]) | u64::from(key.destination[0]) << 32;
+        return hasher.hash2(addresses, ports);
+    }
+    let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+    let ([a, b, c, d], [e, f, g, h]) = (key.source, key.destination);
+    hasher.hash5(&[pair(a, b), pair(c, d), pair(e, f), pair(g, h), ports])
+}
+
+#[inline]
+fn find(
+    flows: &FlowTable,
+    sessions: &HugeArray<Session>,
+    hash: u64,
+    key: &FlowKey,
+) -> Option<(SessionId, Direction)> {
+    let entry = flows.find(hash, |entry| {
+        let direction = direction_of(entry);
+        sessions.get(entry as usize >> 1).is_some_and(|session| session.matches(key, direction))
+    })?;
+    Some((SessionId(entry >> 1), direction_of(entry)))
+}
+
+#[inline]
+fn direction_of(entry: u32) -> Direction {
+    if entry & 1 == 0 { Direction::Outbound } else { Direction::Inbound }
+}

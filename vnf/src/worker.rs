@@ -1,0 +1,259 @@
+//! A pinned core: its queues, its pipeline, its share of the flows.
+
+mod listing;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use dpdk_bindings::cpu;
+use dpdk_bindings::mbuf::Mbuf;
+use dpdk_bindings::queue::RxQueue;
+
+use crate::dispatch::Outlets;
+use crate::engine::burst::{Burst, Origin};
+use crate::engine::clock::Clock;
+use crate::engine::counters::{Counters, latency_bucket};
+use crate::engine::handover::{Lanes, Parcel};
+use crate::engine::ids::{PortId, Tick, WorkerId};
+use crate::engine::idle::IdleLadder;
+use crate::engine::mask::BURST;
+use crate::engine::message::{Command, Event, Rings};
+use crate::engine::tables::Tables;
+use crate::engine::transmit::Transmit;
+use crate::pipeline::{Pipeline, Watch};
+
+/// One worker. Whatever it writes per packet is its own.
+pub struct Worker {
+    /// Its number.
+    pub id: WorkerId,
+    /// The queues it polls, each with its port.
+    pub receive: Vec<(RxQueue, PortId)>,
+    /// The ports it sends to.
+    pub transmit: Transmit,
+    /// The packet path.
+    pub pipeline: Pipeline,
+    /// What management decided.
+    pub tables: Arc<Tables>,
+    /// What it counts: worker: write, management: read.
+    pub counters: Arc<Counters>,
+    /// Commands in, events out.
+    pub rings: Arc<Rings>,
+    /// Packets from and to other workers.
+    pub lanes: Lanes,
+    /// The packets in the pipeline.
+    pub burst: Box<Burst>,
+    /// The stopwatch of the stages.
+    pub watch: Watch,
+}
+
+impl Worker {
+    /// Polls until told to stop.
+    pub fn run(mut self, clock: Clock, mut idle: IdleLadder) {
+        let mut before = cpu::tsc();
+        while self.obey(clock.now()).is_continue() {
+            for _ in 0..TURNS_PER_COMMAND_CHECK {
+                let found = self.turn(clock.at(before)) > 0;
+                let after = cpu::tsc();
+                self.account(after - before, found);
+                if !found {
+                    self.counters.poll_gap.raise(after - before);
+                    idle.rest(found);
+                    before = cpu::tsc();
+                    if idle.sleeps() {
+                        break; // so that commands are looked at after every sleep
+                    }
+                } else {
+                    idle.rest(found);
+                    self.counters.poll_gap.raise(after - before);
+                    before = after;
+                }
+            }
+        }
+        self.tell(Event::Stopped);
+    }
+
+    #[inline]
+    fn account(&self, cycles: u64, found: bool) {
+        self.counters.total_cycles.add(cycles);
+        if found {
+            self.counters.busy_cycles.add(cycles);
+        }
+    }
+
+    /// One pass over everything packets can come from; returns how many there were.
+    #[inline]
+    pub fn turn(&mut self, now: Tick) -> usize {
+        let mut found = 0;
+        for at in 0..self.receive.len() {
+            let (queue, port) = &mut self.receive[at];
+            let port = *port;
+            let count = self.burst.receive(queue, port);
+            if count > 0 {
+                self.counters.received.add(count as u64);
+                self.account_received(port, count);
+                self.process(now);
+                found += count;
+            }
+        }
+        if self.lanes.workers() > 1 {
+            found += self.take_over(now);
+        }
+        self.expire(now);
+        found
+    }
+
+    fn account_received(&self, port: PortId, count: usize) {
+        let octets: usize = self.burst.lengths();
+        let counters = &self.counters.ports[port.index()];
+        counters[0].add(count as u64);
+        counters[1].add(octets as u64);
+    }
+
+    /// Takes the burst through the pipeline, and what is hairpinned a second time.
+    #[inline]
+    pub fn process(&mut self, now: Tick) {
+        self.counters.bursts.add(1);
+        let started = if self.watch.is_next() { cpu::tsc() } else { 0 };
+        self.pass(now);
+        if started != 0 {
+            let took = cpu::tsc() - started;
+            self.counters.latency[latency_bucket(took)].add(1);
+        }
+        if self.pipeline.egress.has_hairpins() {
+            let egress = &mut self.pipeline.egress;
+            self.burst.fill(Origin::Hairpin, || egress.next_hairpin());
+            self.pass(now);
+        }
+    }
+
+    #[inline]
+    fn pass(&mut self, now: Tick) {
+        let Self { pipeline, burst, tables, transmit, counters, rings, watch, .. } = self;
+        let tell = |event| tell(rings, counters, event);
+        let mut outlets = Outlets { transmit, counters, tell: &tell };
+        pipeline.run(burst, tables, &mut outlets, watch, now);
+    }
+
+    /// Takes over the packets that other workers found to be this one's.
+    fn take_over(&mut self, now: Tick) -> usize {
+        let mut found = 0;
+        for from in (0..self.lanes.workers()).map(|at| WorkerId(at as u8)) {
+            if from == self.id {
+                continue;
+            }
+            let (lanes, id) = (&self.lanes, self.id);
+            let mut ready: [Option<(Mbuf, PortId)>; BURST] = [const { None }; BURST];
+            let mut ready_count = 0;
+            let flows = self.burst.fill(Origin::HandedOver, || {
+                loop {
+                    if ready_count == BURST {
+                        return None;
+                    }
+                    match lanes.take(from, id)? {
+                        Parcel::Flow(packet, port) => return Some((packet, port)),
+                        Parcel::Ready(packet, port) => {
+                            ready[ready_count] = Some((packet, port));
+                            ready_count += 1;
+                        }
+                    }
+                }
+            });
+            self.counters.taken_over.add((flows + ready_count) as u64);
+            for (packet, port) in ready.into_iter().flatten() {
+                self.transmit.push(port, packet, &self.counters);
+            }
+            if flows > 0 {
+                self.process(now);
+            } else if ready_count > 0 {
+                self.transmit.flush(&self.counters);
+            }
+            found += flows + ready_count;
+        }
+        found
+    }
+
+    /// Ends what has timed out, a bounded number per turn.
+    #[inline]
+    fn expire(&mut self, now: Tick) {
+        self.pipeline.flows.expire(&self.tables, now);
+        let pipeline = &mut self.pipeline;
+        if !pipeline.dispatch.held.is_empty() {
+            let tell = |event| tell(&self.rings, &self.counters, event);
+            let mut outlets =
+                Outlets { transmit: &mut self.transmit, counters: &self.counters, tell: &tell };
+            pipeline.dispatch.give_up_waiting(&self.tables, &mut outlets, now);
+        }
+        pipeline.fragments.expire(&self.counters, now);
+        self.publish();
+    }
+
+    /// Makes the gauges readable.
+    fn publish(&self) {
+        let Pipeline { flows, dispatch, fragments, .. } = &self.pipeline;
+        let counters = &self.counters;
+        counters.held.set((dispatch.held.len() + fragments.held()) as u64);
+        counters.sessions.set(flows.sessions.len() as u64);
+        counters.mappings.set(flows.mappings.len() as u64);
+        counters.mappings_held.set(flows.mappings.resting() as u64);
+        counters.hosts.set(flows.hosts.len() as u64);
+        counters.sessions_opened.set(flows.turnover.opened);
+        for (counter, closed) in counters.sessions_closed.iter().zip(flows.turnover.closed) {
+            counter.set(closed);
+        }
+    }
+
+    /// Does what management asks, a bounded number of things per look.
+    pub fn obey(&mut self, now: Tick) -> ControlFlow<()> {
+        for _ in 0..COMMANDS_PER_LOOK {
+            let Some(command) = self.rings.commands.pop() else { break };
+            match command {
+                Command::Adopt(tables, ports) => self.adopt(tables, ports, now),
+                Command::Stop => return ControlFlow::Break(()),
+                Command::Transmit(frame, port) => {
+                    self.transmit.originate(port, frame, &self.counters);
+                }
+                listing => self.list(listing, now),
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Uses new tables from the next burst on, and lets packets go whose neighbour is known now.
+    fn adopt(
+        &mut self,
+        tables: Arc<Tables>,
+        ports: Option<Box<crate::nat::ExternalPorts>>,
+        now: Tick,
+    ) {
+        let old_tables = std::mem::replace(&mut self.tables, tables);
+        let old_ports = ports.map(|mut ports| {
+            self.pipeline.flows.adopt_ports(&mut ports);
+            ports
+        });
+        self.tell(Event::Retired(old_tables, old_ports));
+        loop {
+            let held = &mut self.pipeline.dispatch.held;
+            let neighbors = &self.tables.neighbors;
+            if self.burst.fill(Origin::Held, || held.take_resolved(neighbors)) == 0 {
+                break;
+            }
+            self.process(now);
+        }
+        self.publish();
+    }
+
+    fn tell(&self, event: Event) {
+        tell(&self.rings, &self.counters, event);
+    }
+}
+
+fn tell(rings: &Rings, counters: &Counters, event: Event) {
+    if rings.events.push(event).is_err() {
+        counters.events_lost.add(1);
+    }
+}
+
+/// Polling turns between two looks at the command ring.
+const TURNS_PER_COMMAND_CHECK: u32 = 256;
+/// Commands obeyed in one look: a flood of them cannot starve packets.
+const COMMANDS_PER_LOOK: usize = 8;
