@@ -156,13 +156,7 @@ impl Dispatch {
         }
     }
 
-    fn fragment(
-        &mut self,
-        packet: Mbuf,
-        meta: &Meta,
-        tables: &Tables,
-        outlets: &mut Outlets<'_>,
-    ) {
+    fn fragment(&mut self, packet: Mbuf, meta: &Meta, tables: &Tables, outlets: &mut Outlets<'_>) {
         let Some(next_hop) = tables.neighbors.next_hop(meta.next_hop) else { return };
         let counters = outlets.counters;
         let mut first = true;

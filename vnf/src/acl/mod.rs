@@ -41,11 +41,7 @@ impl Acl {
             rule: Decision::DEFAULT_RULE,
             stateful: true,
         };
-        Self {
-            worker,
-            keys: [AclKey::ipv4(0, 0, 0, Upper::None); BURST],
-            answers: [permit; BURST],
-        }
+        Self { worker, keys: [AclKey::ipv4(0, 0, 0, Upper::None); BURST], answers: [permit; BURST] }
     }
 
     /// Drops or rejects what the ACLs of both ports do not permit. Known flows were permitted before and cost nothing.
@@ -104,13 +100,7 @@ impl Acl {
 
 /// The ACL that is asked about a packet on one side. For a reply that is decided again it is the other side's: what was
 /// permitted is the flow as it was opened.
-fn acl_of(
-    slot: Slot,
-    side: Side,
-    burst: &Burst,
-    flows: &Flows,
-    tables: &Tables,
-) -> Option<usize> {
+fn acl_of(slot: Slot, side: Side, burst: &Burst, flows: &Flows, tables: &Tables) -> Option<usize> {
     let meta = &burst.meta[slot];
     let (entered, leaves) = if replies(meta, &flows.decisions[slot], flows) {
         (meta.egress, meta.ingress)
@@ -141,7 +131,9 @@ fn acl_key(meta: &Meta, slot: Slot, flows: &Flows) -> AclKey {
     let upper = upper(&key, icmp_type, meta.kind);
     match key.family {
         Family::Ipv4 => AclKey::ipv4(key.source[0], key.destination[0], key.protocol, upper),
-        Family::Ipv6 => AclKey::ipv6(number(&key.source), number(&key.destination), key.protocol, upper),
+        Family::Ipv6 => {
+            AclKey::ipv6(number(&key.source), number(&key.destination), key.protocol, upper)
+        }
     }
 }
 

@@ -26,9 +26,7 @@ impl AclTable {
         let lists = lists.into_iter().map(|(rules, count)| List {
             rules,
             hits: Arc::new(
-                (0..workers)
-                    .map(|_| (0..=count).map(|_| Default::default()).collect())
-                    .collect(),
+                (0..workers).map(|_| (0..=count).map(|_| Default::default()).collect()).collect(),
             ),
         });
         Self { lists: lists.collect() }

@@ -121,9 +121,8 @@ fn routes(settings: &Settings) -> Result<RouteTable, TooManyTargets> {
             settings.addresses.iter().map(move |net| (*net, interface))
         })
     };
-    let own = addresses().map(|(net, interface)| {
-        (IpNet::from(net.addr()), RouteTarget::Local { interface })
-    });
+    let own = addresses()
+        .map(|(net, interface)| (IpNet::from(net.addr()), RouteTarget::Local { interface }));
     let connected =
         addresses().map(|(net, interface)| (net.trunc(), RouteTarget::Connected { interface }));
     let configured = settings.routes.iter().map(|route| {

@@ -66,14 +66,8 @@ pub fn assemble(
     let mut workers = Vec::with_capacity(count);
     for id in (0..count).map(|at| WorkerId(at as u8)) {
         let external = ExternalPorts::new(&tables.nat, &ownership, id);
-        let flows = Flows::with_capacity(
-            sessions,
-            &hasher,
-            external,
-            contacts,
-            Source::Dpdk(eal),
-            now,
-        )?;
+        let flows =
+            Flows::with_capacity(sessions, &hasher, external, contacts, Source::Dpdk(eal), now)?;
         let (receive, paths) = std::mem::take(&mut queues[id.index()]);
         let pipeline = Pipeline {
             parse: Parse,

@@ -29,10 +29,9 @@ pub fn build(
     let frame = packet.contiguous(quotable)?;
     let mut answer = pool.alloc()?;
     let room = answer.extend(ROOM)?;
-    let resets = matches!(
-        rejection,
-        Rejection::AdministrativelyProhibited | Rejection::PortUnreachable
-    ) && protocol_number == protocol::TCP;
+    let resets =
+        matches!(rejection, Rejection::AdministrativelyProhibited | Rejection::PortUnreachable)
+            && protocol_number == protocol::TCP;
     let length = match family {
         Family::Ipv4 if resets => reset::write_v4(frame, room),
         Family::Ipv6 if resets => reset::write_v6(frame, room),

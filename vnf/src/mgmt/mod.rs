@@ -7,6 +7,7 @@ pub mod metrics;
 pub mod notify;
 pub mod request;
 pub mod socket;
+pub mod statistics;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod view;

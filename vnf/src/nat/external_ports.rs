@@ -79,7 +79,9 @@ impl ExternalPorts {
             std::mem::swap(&mut entry.used, &mut old.addresses[at].used);
             entry.resting = old.addresses[at].resting;
             for (protocol, endpoint) in &old.reserved {
-                if endpoint.0 == entry.address && let Some(space) = space_of(*protocol) {
+                if endpoint.0 == entry.address
+                    && let Some(space) = space_of(*protocol)
+                {
                     entry.used[space].give(endpoint.1);
                 }
             }

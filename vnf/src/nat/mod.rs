@@ -136,7 +136,9 @@ impl Nat {
                 Some(NatRole::Internal) => true,
                 None => false,
             };
-            if translated && meta.key.family == Family::Ipv4 && !forward::is_local(&meta.key, tables)
+            if translated
+                && meta.key.family == Family::Ipv4
+                && !forward::is_local(&meta.key, tables)
             {
                 return Err(Verdict::Drop(DropReason::IcmpErrorUnmatched));
             }
@@ -194,7 +196,11 @@ impl Nat {
             return false;
         }
         let role = |interface| {
-            if interface == InterfaceId::HAIRPIN { Some(External) } else { tables.interfaces.role(interface) }
+            if interface == InterfaceId::HAIRPIN {
+                Some(External)
+            } else {
+                tables.interfaces.role(interface)
+            }
         };
         match (role(ingress), role(egress)) {
             (Some(Internal), Some(External)) => {
@@ -208,11 +214,7 @@ impl Nat {
     }
 
     /// Plans an outbound flow.
-    fn translate(
-        &self,
-        meta: &Meta,
-        tables: &Tables,
-    ) -> Result<Decision, Verdict> {
+    fn translate(&self, meta: &Meta, tables: &Tables) -> Result<Decision, Verdict> {
         let key = meta.key;
         let internal = (key.source[0], key.source_port);
         let plan = match tables.nat.outbound(key.protocol, internal, key.destination[0]) {

@@ -136,9 +136,14 @@ impl NatTable {
             let statics = rules.statics_by_external.iter().map(|(external, internal)| {
                 FixedMapping { protocol: None, internal: (*internal, 0), external: (*external, 0) }
             });
-            let forwards = rules.forwards_by_external.iter().map(|((protocol, external), internal)| {
-                FixedMapping { protocol: Some(*protocol), internal: *internal, external: *external }
-            });
+            let forwards =
+                rules.forwards_by_external.iter().map(|((protocol, external), internal)| {
+                    FixedMapping {
+                        protocol: Some(*protocol),
+                        internal: *internal,
+                        external: *external,
+                    }
+                });
             statics.chain(forwards)
         })
     }

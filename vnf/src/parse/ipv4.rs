@@ -170,20 +170,18 @@ fn icmp_message(message: &[u8], meta: &mut Meta, verified: bool) -> Result<(), V
     match Class::of_v4(header.kind) {
         Class::EchoRequest => meta.key.source_port = header.id.get(),
         Class::EchoReply => meta.key.destination_port = header.id.get(),
-        Class::Error => {
-            match inner::parse_v4(message) {
-                Ok(quoted) => {
-                    let quoted_type = message.get(quoted.l4).copied();
-                    meta.kind = Kind::IcmpError;
-                    meta.key = about(&quoted, quoted_type == Some(icmp::v4::ECHO_REPLY));
-                }
-                Err(inner::Refused::BadChecksum) if verified => {
-                    return Err(Verdict::Drop(DropReason::IcmpBadChecksum));
-                }
-                Err(_) if verified => return Err(Verdict::Drop(DropReason::IcmpErrorUnmatched)),
-                Err(_) => {}
+        Class::Error => match inner::parse_v4(message) {
+            Ok(quoted) => {
+                let quoted_type = message.get(quoted.l4).copied();
+                meta.kind = Kind::IcmpError;
+                meta.key = about(&quoted, quoted_type == Some(icmp::v4::ECHO_REPLY));
             }
-        }
+            Err(inner::Refused::BadChecksum) if verified => {
+                return Err(Verdict::Drop(DropReason::IcmpBadChecksum));
+            }
+            Err(_) if verified => return Err(Verdict::Drop(DropReason::IcmpErrorUnmatched)),
+            Err(_) => {}
+        },
         Class::Other => {}
     }
     Ok(())

@@ -40,13 +40,7 @@ pub(super) fn read(
     meta.l4 = (l3 + upper.offset).min(usize::from(u8::MAX)) as u8;
     let l4 = octets.get(upper.offset..).ok_or(TOO_SHORT)?;
     let neighbor_discovery = upper.protocol == protocol::ICMPV6
-        && l4.first().is_some_and(|kind| {
-            matches!(
-                *kind,
-                v6::ROUTER_SOLICITATION
-                    ..=v6::REDIRECT
-            )
-        });
+        && l4.first().is_some_and(|kind| matches!(*kind, v6::ROUTER_SOLICITATION..=v6::REDIRECT));
     if neighbor_discovery {
         return Err(Verdict::Neighbor);
     }
@@ -71,8 +65,7 @@ pub(super) fn read(
     }
     match upper.protocol {
         protocol::TCP | protocol::UDP => {
-            let payload =
-                if meta.fragment { usize::from(u16::MAX) } else { total - upper.offset };
+            let payload = if meta.fragment { usize::from(u16::MAX) } else { total - upper.offset };
             transport(l4, payload, upper.protocol, &mut meta.key, &mut meta.detail)?;
         }
         protocol::ICMPV6 => icmpv6(l4, meta)?,

@@ -71,11 +71,8 @@ fn frame(
     let header: &EthernetHeader = wire::at(frame, 0).ok_or(TOO_SHORT)?;
     let (interface, layer2) = match header.ether_type.get() {
         ethernet::IPV4 | ethernet::IPV6 | ethernet::ARP => {
-            let untagged = Layer2 {
-                ether_type: header.ether_type.get(),
-                vlan: 0,
-                l3: ethernet::HEADER,
-            };
+            let untagged =
+                Layer2 { ether_type: header.ether_type.get(), vlan: 0, l3: ethernet::HEADER };
             (tables.interfaces.arrival(port, 0), untagged)
         }
         _ => tagged(frame, port, tables)?,
@@ -84,8 +81,7 @@ fn frame(
     if header.destination != interface.mac && origin != Origin::Hairpin {
         accept_group(header.destination, layer2.ether_type)?;
     }
-    meta.ingress =
-        if origin == Origin::Hairpin { InterfaceId::HAIRPIN } else { interface.id };
+    meta.ingress = if origin == Origin::Hairpin { InterfaceId::HAIRPIN } else { interface.id };
     meta.l3 = layer2.l3 as u8;
     meta.kind = Kind::Flow;
     meta.fragment = false;

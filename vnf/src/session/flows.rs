@@ -155,7 +155,8 @@ impl Flows {
             Plan::TranslateFixed(address, port) => opening.external = Some((address, port)),
             Plan::TranslateDynamic => {
                 let mapping = self.mapping_for(internal, opening, tables);
-                opening.mapping = mapping.inspect_err(|_| self.hosts.close_if_idle(opening.host))?;
+                opening.mapping =
+                    mapping.inspect_err(|_| self.hosts.close_if_idle(opening.host))?;
                 opening.external = Some(self.mappings.mapping(opening.mapping).external());
             }
             _ => {}

@@ -118,11 +118,7 @@ impl Session {
                 // ICMP has no pseudo-header: addresses do not count.
                 let icmp = key.protocol == crate::wire::protocol::ICMP;
                 let transport = if icmp { port } else { address + port };
-                session.words[..3].copy_from_slice(&[
-                    key.source[0],
-                    key.destination[0],
-                    external,
-                ]);
+                session.words[..3].copy_from_slice(&[key.source[0], key.destination[0], external]);
                 session.words[3] = u32::from(address.bits()) | u32::from(transport.bits()) << 16;
                 session.ports[2] = external_port;
                 session.kind = if opening.external.is_some() { KIND_TRANSLATED } else { 0 };

@@ -91,12 +91,9 @@ impl Sessions {
         let mut found = Mask::EMPTY;
         for slot in live {
             let meta = &mut burst.meta[slot];
-            if let Some((session, direction)) = find(
-                &self.flows,
-                &self.first_lines,
-                self.hashes[slot],
-                &meta.key,
-            ) {
+            if let Some((session, direction)) =
+                find(&self.flows, &self.first_lines, self.hashes[slot], &meta.key)
+            {
                 meta.session = session;
                 meta.direction = direction;
                 found.insert(slot);

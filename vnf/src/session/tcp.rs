@@ -87,7 +87,13 @@ impl TcpState {
             // Nothing to tear down yet; the transitory timeout already runs.
             (SynOutbound | SynInbound, _) => self,
             (_, RST) => Reset,
-            (Established, FIN) => if outbound { FinOutbound } else { FinInbound },
+            (Established, FIN) => {
+                if outbound {
+                    FinOutbound
+                } else {
+                    FinInbound
+                }
+            }
             (FinOutbound, FIN) if !outbound => Closing,
             (FinInbound, FIN) if outbound => Closing,
             // The endpoints may use the tuple again at once (RFC 9293 3.10.7.4, TIME-WAIT).
@@ -119,7 +125,8 @@ pub fn flags_valid(flags: u8) -> bool {
         let mut valid = 0;
         let mut flags = 0u8;
         while flags < 64 {
-            let control = (flags & FIN != 0) as u8 + (flags & SYN != 0) as u8 + (flags & RST != 0) as u8;
+            let control =
+                (flags & FIN != 0) as u8 + (flags & SYN != 0) as u8 + (flags & RST != 0) as u8;
             // A segment without ACK is a first SYN or a RST (RFC 9293 3.10.7).
             let anchored = flags & (ACK | SYN | RST) != 0;
             if control <= 1 && anchored {

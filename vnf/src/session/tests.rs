@@ -31,7 +31,8 @@ fn opening(key: FlowKey, external: Option<(u32, u16)>) -> Opening {
 }
 
 fn sessions(capacity: usize) -> Sessions {
-    Sessions::with_capacity(capacity, Hasher::random(), Source::Plain, Tick(0)).expect("plain memory")
+    Sessions::with_capacity(capacity, Hasher::random(), Source::Plain, Tick(0))
+        .expect("plain memory")
 }
 
 #[test]
@@ -54,12 +55,8 @@ fn a_translated_session_is_found_from_both_sides() {
 #[test]
 fn an_ipv6_session_keeps_both_addresses() {
     let mut table = sessions(16);
-    let key = FlowKey {
-        source: [1, 2, 3, 4],
-        destination: [5, 6, 7, 8],
-        family: Family::Ipv6,
-        ..key4()
-    };
+    let key =
+        FlowKey { source: [1, 2, 3, 4], destination: [5, 6, 7, 8], family: Family::Ipv6, ..key4() };
     let id = table.open(&opening(key, None), &Timeouts::default(), Tick(0)).unwrap();
     assert_eq!(table.find_one(&key), Some((id, Direction::Outbound)));
     assert_eq!(table.find_one(&key.reversed()), Some((id, Direction::Inbound)));
