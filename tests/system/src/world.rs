@@ -89,10 +89,11 @@ impl World {
         Ok(std::fs::write(self.config(), text)?)
     }
 
-    /// Runs the program without a socket of this world, e.g. `vnf check`.
+    /// Runs the program to its end, a minute at most, without a socket of this world: e.g. `vnf check`.
     pub fn program(arguments: &[&str]) -> Result<Output> {
-        let path = program();
-        Command::new(&path).args(arguments).output().with_context(|| path.display().to_string())
+        let mut command = Command::new("timeout");
+        command.args(["--signal=KILL", "60"]).arg(program()).args(arguments);
+        command.output().context("timeout")
     }
 
     /// Adds addresses to the internal host: 10.0.0.`first` and the `count - 1` after it.

@@ -1,7 +1,7 @@
 //! A rejected packet is answered: TCP with a reset, the rest with ICMP.
 
 use std::io::ErrorKind;
-use std::net::{TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -15,8 +15,11 @@ destination = "203.0.113.0/24""#;
 fn rejected_tcp_is_reset() -> Result<()> {
     let config = Config { rules: RULES, ..Config::default() };
     let Some(world) = World::start(&config)? else { return Ok(()) };
+    let listener = world.wan.enter(|| Ok(TcpListener::bind((SERVER, 80))?))?;
     let attempt = world.lan.enter(|| Ok(TcpStream::connect((SERVER, 80))))?;
     assert_eq!(attempt.map_err(|error| error.kind()).err(), Some(ErrorKind::ConnectionRefused));
+    assert_eq!(world.vnf.drops("acl-denied")?, 1);
+    drop(listener);
     Ok(())
 }
 
