@@ -89,7 +89,7 @@ pub struct Report {
     pub directions: Vec<Way>,
     /// Counters of the trial.
     pub counters: Counters,
-    /// Broken invariants in all phases.
+    /// Broken invariants: of content in all phases, of delivery in the trial.
     pub defects: Defects,
     /// The first packets of all flows.
     pub learning: Option<Learning>,
@@ -165,7 +165,7 @@ impl Report {
         let mut defects = Defects::default();
         let learning = outcome.learning;
         let phases = [learning.map(|learning| learning.counters), outcome.warm_up];
-        phases.iter().flatten().for_each(|counters| defects.add(&counters.defects));
+        phases.iter().flatten().for_each(|counters| defects.add(&counters.defects.of_content()));
         let trial = outcome.trial.as_ref();
         if let Some(trial) = trial {
             defects.add(&trial.counters.defects);

@@ -87,7 +87,7 @@ impl Run {
 
     fn plan(&self, global: &Global) -> Result<(Layout, Course), Failure> {
         let specs = global.ports.clone().try_into().map_err(|given: Vec<_>| {
-            Failure::Usage(format!("{} ports given: -p IN -p OUT are needed", given.len()))
+            Failure::Usage(format!("two ports are needed, -p IN -p OUT; given: {}", given.len()))
         })?;
         let size = usize::from(self.size);
         let shape = Shape::new(size).ok_or_else(|| Failure::Usage(format!("size {size}")))?;

@@ -102,6 +102,12 @@ impl Defects {
         self.corrupted() + self.mistranslated() + self.dup + self.reorder + self.late == 0
     }
 
+    /// Without those of order and number, which a phase before the trial may show while the path
+    /// resolves its neighbours.
+    pub fn of_content(&self) -> Self {
+        Self { dup: 0, reorder: 0, late: 0, foreign: 0, other_run: 0, ..*self }
+    }
+
     /// Adds those of another phase.
     pub fn add(&mut self, other: &Self) {
         for (sum, (_, more)) in self.fields_mut().into_iter().zip(other.named()) {

@@ -51,11 +51,12 @@ fn loss_defects_and_our_own_limit_decide_the_verdict() {
     assert_eq!(judge(&outcome(9_989, 9_989)).verdict, Verdict::TgLimited);
     let mut defective = outcome(9_000, 9_000);
     defective.warm_up = Some(Counters {
-        defects: Defects { remap: 2, ..Defects::default() },
+        defects: Defects { remap: 2, reorder: 9, ..Defects::default() },
         ..Counters::default()
     });
     let report = judge(&defective);
     assert_eq!((report.verdict, report.mistranslated, report.corrupted), (Verdict::Fail, 2, 0));
+    assert_eq!(report.defects.reorder, 0, "before the trial");
     assert!(report.reasons.contains(&"remap: 2".to_owned()), "{:?}", report.reasons);
     assert_eq!(judge(&Outcome { trial: None, ..outcome(0, 0) }).verdict, Verdict::Fail);
     let absorbed = Report::new(&outcome(0, 10_000), settings(), 100, true, Machine::read(false));
