@@ -82,8 +82,8 @@ impl<K: Immutable + IntoBytes> Classifier<K> {
     /// Compiles at least one rule; fails with `EFBIG` where the result would take more than `max_bytes`.
     ///
     /// Compilation takes several times the memory of its result from the C heap: 15 KB a rule for rules as people
-    /// write them, 60 KB for crossing ranges in every field. Before a large set an eighth of it is compiled, and its
-    /// size multiplied, so that a set that explodes is refused while it is small.
+    /// write them, 60 KB for crossing ranges in every field. Before a large set, parts of it are compiled and their
+    /// sizes multiplied, so that a set that explodes is refused while it is small.
     pub fn build<const FIELDS: usize>(
         eal: &Eal,
         fields: &[Field; FIELDS],
@@ -91,9 +91,12 @@ impl<K: Immutable + IntoBytes> Classifier<K> {
         max_bytes: usize,
     ) -> Result<Self> {
         let config = config::<K>(fields)?;
-        if rules.len() >= SAMPLE_ABOVE {
-            let sample = compile(eal, rules.iter().step_by(SAMPLE), &config)?.1;
-            limit(sample.saturating_mul(SAMPLE), max_bytes)?;
+        for step in SAMPLES {
+            if rules.len() / step >= SAMPLE_RULES {
+                let bytes = compile(eal, rules.iter().step_by(step), &config)?.1;
+                // Half of it: sets grow less than their rules do.
+                limit(bytes.saturating_mul(step / 2), max_bytes)?;
+            }
         }
         let (context, bytes) = compile(eal, rules.iter(), &config)?;
         limit(bytes, max_bytes)?;
@@ -296,6 +299,6 @@ fn heap_bytes() -> usize {
 /// Rules copied at once.
 const CHUNK: usize = 1024;
 const MAX_SOCKETS: i32 = 32;
-/// From so many rules on, every eighth is compiled first to estimate the whole.
-const SAMPLE_ABOVE: usize = 8192;
-const SAMPLE: usize = 8;
+/// Before all rules, one of so many is compiled, if that makes at least [`SAMPLE_RULES`].
+const SAMPLES: [usize; 2] = [64, 8];
+const SAMPLE_RULES: usize = 1024;

@@ -27,7 +27,7 @@ fn rule(id: u32, prefix: (u32, u32), ports: (u32, u32)) -> Rule<4> {
             criterion(ports.0, ports.1),
         ],
         id: NonZeroU32::new(id).expect("ids of the tests are not zero"),
-        priority: 1000 - id,
+        priority: MAX_PRIORITY - id,
     }
 }
 
