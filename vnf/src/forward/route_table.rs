@@ -5,12 +5,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-mod trie;
+mod ipv4;
+mod ipv6;
 
 #[cfg(test)]
 mod tests;
-
-use trie::{Entry, Trie};
 
 /// Where the packets of a route go.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -70,14 +69,14 @@ pub struct TooManyTargets;
 /// An immutable routing table for IPv4 and IPv6.
 #[derive(Debug)]
 pub struct RouteTable {
-    ipv4: Option<Trie>,
-    ipv6: Option<Trie>,
+    ipv4: Option<ipv4::Table>,
+    ipv6: Option<ipv6::Trie>,
     targets: Vec<RouteTarget>,
 }
 
 impl RouteTable {
     /// How many different targets a table holds.
-    pub const MAX_TARGETS: usize = u16::MAX as usize;
+    pub const MAX_TARGETS: usize = ipv4::LIMIT as usize - 1;
 
     /// Builds the table. Of several routes for one prefix the first counts, so the caller names own addresses
     /// first, then connected subnets, then the rest.
@@ -87,41 +86,50 @@ impl RouteTable {
         let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
         let mut targets = Targets::default();
         for (prefix, target) in routes {
-            let value = targets.number(target)?;
+            let id = targets.id(target)?;
             let length = prefix.prefix_len();
             match prefix.network() {
                 IpAddr::V4(address) => {
-                    let address = u128::from(address.to_bits()) << 96;
-                    ipv4.push(Entry { address, length, value });
+                    ipv4.push(ipv4::Entry { address: address.to_bits(), length, id });
                 }
                 IpAddr::V6(address) => {
-                    ipv6.push(Entry { address: address.to_bits(), length, value });
+                    ipv6.push(ipv6::Entry { address: address.to_bits(), length, id });
                 }
             }
         }
-        let trie = |entries: Vec<Entry>| (!entries.is_empty()).then(|| Trie::build(entries));
-        Ok(Self { ipv4: trie(ipv4), ipv6: trie(ipv6), targets: targets.list })
+        Ok(Self {
+            ipv4: (!ipv4.is_empty()).then(|| ipv4::Table::build(ipv4)),
+            ipv6: (!ipv6.is_empty()).then(|| ipv6::Trie::build(ipv6)),
+            targets: targets.list,
+        })
     }
 
     /// Looks up IPv4 destinations in host byte order; writes as many ids as there are addresses, or as fit.
     #[inline]
     pub fn lookup4(&self, addresses: &[u32], ids: &mut [RouteId]) {
-        find_all(self.ipv4.as_ref(), addresses, ids);
+        match &self.ipv4 {
+            Some(table) => table.find(addresses, ids),
+            None => ids.iter_mut().take(addresses.len()).for_each(|id| *id = RouteId::NONE),
+        }
     }
 
-    /// Looks up IPv6 destinations as numbers; writes as many ids as there are addresses, or as fit.
+    /// Looks up IPv6 destinations as ids; writes as many ids as there are addresses, or as fit.
     #[inline]
     pub fn lookup6(&self, addresses: &[u128], ids: &mut [RouteId]) {
-        find_all(self.ipv6.as_ref(), addresses, ids);
+        match &self.ipv6 {
+            Some(trie) => trie.find(addresses, ids),
+            None => ids.iter_mut().take(addresses.len()).for_each(|id| *id = RouteId::NONE),
+        }
     }
 
     /// Looks up one destination.
     pub fn lookup(&self, address: IpAddr) -> RouteId {
-        let found = match address {
-            IpAddr::V4(address) => self.ipv4.as_ref().map(|trie| trie.find(address.to_bits())),
-            IpAddr::V6(address) => self.ipv6.as_ref().map(|trie| trie.find(address.to_bits())),
-        };
-        RouteId(found.unwrap_or(0))
+        let mut id = [RouteId::NONE];
+        match address {
+            IpAddr::V4(address) => self.lookup4(&[address.to_bits()], &mut id),
+            IpAddr::V6(address) => self.lookup6(&[address.to_bits()], &mut id),
+        }
+        id[0]
     }
 
     /// Where a route leads; `None`: no route.
@@ -137,39 +145,30 @@ impl RouteTable {
 
     /// The memory the table takes, in bytes.
     pub fn bytes(&self) -> usize {
-        let tries = [&self.ipv4, &self.ipv6];
         size_of_val(&self.targets[..])
-            + tries.into_iter().flatten().map(|trie| trie.bytes()).sum::<usize>()
+            + self.ipv4.as_ref().map_or(0, ipv4::Table::bytes)
+            + self.ipv6.as_ref().map_or(0, ipv6::Trie::bytes)
     }
 }
 
-#[inline]
-fn find_all<A: trie::Address>(trie: Option<&Trie>, addresses: &[A], ids: &mut [RouteId]) {
-    match trie {
-        Some(trie) => {
-            for (address, id) in addresses.iter().zip(ids) {
-                *id = RouteId(trie.find(*address));
-            }
-        }
-        None => ids.iter_mut().take(addresses.len()).for_each(|id| *id = RouteId::NONE),
-    }
-}
-
-/// Numbers targets from 1 on, equal ones alike.
+/// Gives ids to targets from 1 on, equal ones alike.
 #[derive(Default)]
 struct Targets {
     list: Vec<RouteTarget>,
-    numbers: HashMap<RouteTarget, u16>,
+    ids: HashMap<RouteTarget, RouteId>,
 }
 
 impl Targets {
-    fn number(&mut self, target: RouteTarget) -> Result<u16, TooManyTargets> {
-        if let Some(number) = self.numbers.get(&target) {
-            return Ok(*number);
+    fn id(&mut self, target: RouteTarget) -> Result<RouteId, TooManyTargets> {
+        if let Some(id) = self.ids.get(&target) {
+            return Ok(*id);
         }
-        let number = u16::try_from(self.list.len() + 1).map_err(|_| TooManyTargets)?;
+        if self.list.len() == RouteTable::MAX_TARGETS {
+            return Err(TooManyTargets);
+        }
+        let id = RouteId(self.list.len() as u16 + 1);
         self.list.push(target.clone());
-        self.numbers.insert(target, number);
-        Ok(number)
+        self.ids.insert(target, id);
+        Ok(id)
     }
 }

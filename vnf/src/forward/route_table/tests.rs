@@ -129,7 +129,7 @@ fn default_route_catches_what_nothing_else_does() {
 #[test]
 fn too_many_targets_are_refused() {
     let gateway = |n: u32| Gateway { address: Ipv4Addr::from_bits(n).into(), interface: 0 };
-    let routes = (0..=u32::from(u16::MAX)).map(|n| {
+    let routes = (0..=RouteTable::MAX_TARGETS as u32).map(|n| {
         let prefix = IpNet::new(Ipv4Addr::from_bits(n << 8).into(), 24).expect("length in range");
         (prefix, RouteTarget::Gateways(vec![gateway(n)]))
     });

@@ -1,41 +1,23 @@
-//! Longest-prefix match for IPv4 and IPv6: a 64-way trie with bitmaps in place of pointers, after "Poptrie" (Asai
-//! and Ohara, SIGCOMM 2015). Built once from ranges, which also joins neighbours of equal value; 0 is "no route".
+//! Longest-prefix match for IPv6: a 64-way trie with bitmaps in place of pointers, after "Poptrie" (Asai
+//! and Ohara, SIGCOMM 2015). Built once from ranges, which also joins neighbours of equal value.
 
-/// Which key bits an address has; IPv4 is an address of 32 bits, IPv6 one of 128.
-pub(super) trait Address: Copy {
-    /// `bits` bits after the first `offset`, as an index.
-    fn chunk(self, offset: u32, bits: u32) -> usize;
-}
+use super::RouteId;
 
-impl Address for u32 {
-    #[inline]
-    fn chunk(self, offset: u32, bits: u32) -> usize {
-        ((self << offset) >> (Self::BITS - bits)) as usize
-    }
-}
-
-impl Address for u128 {
-    #[inline]
-    fn chunk(self, offset: u32, bits: u32) -> usize {
-        ((self << offset) >> (Self::BITS - bits)) as usize
-    }
-}
-
-/// A prefix and what it maps to; IPv4 addresses stand in the most significant bits.
+/// An address as a number, a prefix length, and what they map to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) address: u128,
     pub(super) length: u8,
-    pub(super) value: u16,
+    pub(super) id: RouteId,
 }
 
-/// An immutable map from prefixes to non-zero numbers.
+/// An immutable map from prefixes to ids.
 #[derive(Debug)]
 pub(super) struct Trie {
-    /// One entry per combination of the first `direct_bits` bits: a value with [`LEAF`] set, or a node.
+    /// One entry per combination of the first `direct_bits` bits: an id with [`LEAF`] set, or a node.
     direct: Vec<u32>,
     direct_bits: u32,
-    leaves: Vec<u16>,
+    leaves: Vec<RouteId>,
     nodes: Vec<Node>,
 }
 
@@ -50,16 +32,16 @@ impl Trie {
             leaves: Vec::new(),
             nodes: Vec::new(),
         };
-        let mut cursor = Cursor { points: &points, value: 0 };
+        let mut cursor = Cursor { points: &points, id: RouteId::NONE };
         for slot in 0..trie.direct.len() {
             let block = Block::ROOT.child(slot, direct_bits);
-            let (value, inside) = cursor.advance(block);
+            let (id, inside) = cursor.advance(block);
             trie.direct[slot] = if inside.is_empty() {
-                LEAF | u32::from(value)
+                LEAF | u32::from(id.0)
             } else {
                 let index = trie.nodes.len();
                 trie.nodes.push(Node::default());
-                trie.fill(index, block, Cursor { points: inside, value });
+                trie.fill(index, block, Cursor { points: inside, id });
                 index as u32
             };
         }
@@ -68,23 +50,49 @@ impl Trie {
         trie
     }
 
-    /// The value of the longest prefix that holds `address`, 0 if none does.
+    /// Writes the id of the longest prefix that holds each address; as many as there are addresses, or
+    /// as fit.
+    pub(super) fn find(&self, addresses: &[u128], ids: &mut [RouteId]) {
+        for (addresses, ids) in addresses.chunks(BULK).zip(ids.chunks_mut(BULK)) {
+            self.find_bulk(addresses, ids);
+        }
+    }
+
+    /// Goes down level by level with all addresses at once: their cache misses overlap, and no branch depends on an
+    /// address.
     #[inline]
-    pub(super) fn find(&self, address: impl Address) -> u16 {
+    fn find_bulk(&self, addresses: &[u128], ids: &mut [RouteId]) {
+        // The addresses that are not at a leaf, and their nodes.
+        let mut open = [(0, 0); BULK];
+        let mut count = 0;
+        for (place, (address, id)) in addresses.iter().zip(&mut *ids).enumerate() {
+            let slot = bits(*address, 0, self.direct_bits);
+            let entry = self.direct.get(slot).copied().unwrap_or(LEAF);
+            *id = RouteId(entry as u16);
+            open[count % BULK] = (place, entry);
+            count += usize::from(entry & LEAF == 0);
+        }
         let mut offset = self.direct_bits;
-        let mut index = self.direct.get(address.chunk(0, offset)).copied().unwrap_or(LEAF);
-        while index & LEAF == 0 {
-            let Some(node) = self.nodes.get(index as usize) else { return 0 };
-            let slot = address.chunk(offset, STRIDE);
-            let upto = u64::MAX >> (63 - slot);
-            if node.children >> slot & 1 == 0 {
-                let leaf = node.first_leaf + (node.leaves & upto).count_ones() - 1;
-                return self.leaves.get(leaf as usize).copied().unwrap_or(0);
+        while count > 0 {
+            let mut deeper = 0;
+            for at in 0..count {
+                let (place, index) = open[at % BULK];
+                let Some((address, id)) = addresses.get(place).zip(ids.get_mut(place)) else {
+                    return;
+                };
+                let Some(node) = self.nodes.get(index as usize) else { return };
+                let (child, next) = node.step(bits(*address, offset, STRIDE));
+                *id = self
+                    .leaves
+                    .get(next as usize * usize::from(!child))
+                    .copied()
+                    .unwrap_or_default();
+                open[deeper % BULK] = (place, next);
+                deeper += usize::from(child);
             }
-            index = node.first_child + (node.children & upto).count_ones() - 1;
+            count = deeper;
             offset += STRIDE;
         }
-        index as u16
     }
 
     /// The memory the map takes, in bytes.
@@ -103,15 +111,15 @@ impl Trie {
         let mut last_leaf = None;
         for slot in 0..1 << STRIDE {
             let child = block.child(slot, STRIDE);
-            let (value, inside) = cursor.advance(child);
+            let (id, inside) = cursor.advance(child);
             if !inside.is_empty() {
                 node.children |= 1 << slot;
-                children.push((child, Cursor { points: inside, value }));
-            } else if last_leaf != Some(value) {
+                children.push((child, Cursor { points: inside, id }));
+            } else if last_leaf != Some(id) {
                 // A run of equal leaves is stored once; children in between do not end it.
                 node.leaves |= 1 << slot;
-                self.leaves.push(value);
-                last_leaf = Some(value);
+                self.leaves.push(id);
+                last_leaf = Some(id);
             }
         }
         self.nodes[index] = node;
@@ -122,7 +130,7 @@ impl Trie {
     }
 }
 
-/// Six bits of an address: for each of 64 slots a child or a value.
+/// Six bits of an address: for each of 64 slots a child or a id.
 #[derive(Clone, Copy, Debug, Default)]
 struct Node {
     /// Slots that have a child; the others have a leaf.
@@ -131,6 +139,18 @@ struct Node {
     leaves: u64,
     first_child: u32,
     first_leaf: u32,
+}
+
+impl Node {
+    /// Whether the slot has a child, and the number of that child or else of the leaf.
+    #[inline]
+    fn step(&self, slot: usize) -> (bool, u32) {
+        let child = self.children >> slot & 1 != 0;
+        let (bits, first) =
+            if child { (self.children, self.first_child) } else { (self.leaves, self.first_leaf) };
+        // Of a leaf slot, the run it belongs to started at or before it: at least one bit counts.
+        (child, first + (bits << (63 - slot)).count_ones() - 1)
+    }
 }
 
 /// All addresses that start with the same bits.
@@ -153,44 +173,44 @@ impl Block {
     }
 }
 
-/// From this address on, the value is this one.
+/// From this address on, the id is this one.
 #[derive(Clone, Copy)]
 struct Point {
     start: u128,
-    value: u16,
+    id: RouteId,
 }
 
 /// A walk along points in ascending order.
 struct Cursor<'a> {
     points: &'a [Point],
-    value: u16,
+    id: RouteId,
 }
 
 impl<'a> Cursor<'a> {
-    /// The value at the start of the block, and the points behind its start.
-    fn advance(&mut self, block: Block) -> (u16, &'a [Point]) {
+    /// The id at the start of the block, and the points behind its start.
+    fn advance(&mut self, block: Block) -> (RouteId, &'a [Point]) {
         while let Some((first, rest)) = self.points.split_first()
             && first.start <= block.start
         {
-            self.value = first.value;
+            self.id = first.id;
             self.points = rest;
         }
         let last = block.last();
         let (inside, rest) =
             self.points.split_at(self.points.iter().take_while(|p| p.start <= last).count());
-        let value = self.value;
-        self.value = inside.last().map_or(value, |p| p.value);
+        let id = self.id;
+        self.id = inside.last().map_or(id, |p| p.id);
         self.points = rest;
-        (value, inside)
+        (id, inside)
     }
 }
 
-/// Turns nested prefixes into the points where the value changes.
+/// Turns nested prefixes into the points where the id changes.
 #[derive(Default)]
 struct Sweep {
     points: Vec<Point>,
     /// The prefixes around the current address with their last addresses, the longest prefix last.
-    open: Vec<(u128, u16)>,
+    open: Vec<(u128, RouteId)>,
 }
 
 impl Sweep {
@@ -198,9 +218,9 @@ impl Sweep {
         entries.sort_by_key(|e| (e.address, e.length));
         entries.dedup_by_key(|e| (e.address, e.length));
         let mut sweep = Self { points: Vec::with_capacity(2 * entries.len()), ..Self::default() };
-        for Entry { address, length, value } in entries {
+        for Entry { address, length, id } in entries {
             sweep.close(|last| last < address);
-            sweep.open.push((Block { start: address, length: length.into() }.last(), value));
+            sweep.open.push((Block { start: address, length: length.into() }.last(), id));
             sweep.change(address);
         }
         sweep.close(|_| true);
@@ -218,11 +238,22 @@ impl Sweep {
 
     /// From `start` on, the longest open prefix counts.
     fn change(&mut self, start: u128) {
-        let value = self.open.last().map_or(0, |(_, value)| *value);
+        let id = self.open.last().map_or(RouteId::NONE, |(_, id)| *id);
         self.points.pop_if(|point| point.start == start);
-        if self.points.last().map_or(0, |point| point.value) != value {
-            self.points.push(Point { start, value });
+        if self.points.last().map_or(RouteId::NONE, |point| point.id) != id {
+            self.points.push(Point { start, id });
         }
+    }
+}
+
+/// So many bits after the first `offset`, as an index.
+#[inline]
+fn bits(address: u128, offset: u32, count: u32) -> usize {
+    if offset + count <= 64 {
+        // Most prefixes end in the first half, where one shift does.
+        (((address >> 64) as u64) << offset >> (64 - count)) as usize
+    } else {
+        (address << offset >> (128 - count)) as usize
     }
 }
 
@@ -236,5 +267,7 @@ fn direct_bits(entries: usize) -> u32 {
     }
 }
 
+/// Addresses looked up at once.
+const BULK: usize = 64;
 const LEAF: u32 = 1 << 31;
 const STRIDE: u32 = 6;
