@@ -56,8 +56,17 @@ pub async fn run(
                 Some(Order::Stop) | None => return,
             },
             Some(request) = requests.recv() => control.answer(request),
-            () = tokio::time::sleep(pause) => {}
+            () = rest(pause) => {}
         }
+    }
+}
+
+/// Leaves the thread to clients for a while, or, without a pause, for as long as they have something to do.
+async fn rest(pause: Duration) {
+    if pause.is_zero() {
+        tokio::task::yield_now().await;
+    } else {
+        tokio::time::sleep(pause).await;
     }
 }
 
