@@ -3,7 +3,6 @@
 pub mod api;
 pub mod client;
 pub mod event_loop;
-pub mod lists;
 pub mod metrics;
 pub mod notify;
 pub mod request;
