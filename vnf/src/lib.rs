@@ -19,6 +19,7 @@ pub mod neighbor;
 pub mod parse;
 pub mod pipeline;
 pub mod session;
+pub mod start;
 pub mod table;
 pub mod wire;
 pub mod worker;

@@ -84,13 +84,13 @@ impl Watch {
     /// Whether the next burst is measured.
     #[inline]
     pub fn is_next(&self) -> bool {
-        self.bursts.wrapping_add(1) % MEASURED_EVERY == 0
+        self.bursts.wrapping_add(1).is_multiple_of(MEASURED_EVERY)
     }
 
     #[inline]
     fn begin(&mut self, burst: &Burst) {
         self.bursts = self.bursts.wrapping_add(1);
-        self.measuring = self.bursts % MEASURED_EVERY == 0;
+        self.measuring = self.bursts.is_multiple_of(MEASURED_EVERY);
         if self.measuring {
             self.packets = burst.live().len() as u64;
             self.since = cpu::tsc();

@@ -35,13 +35,11 @@ enum Side {
 impl Acl {
     /// The stage of this worker.
     pub fn new(worker: WorkerId) -> Self {
-        let permit = Decision {
-            action: AclAction::Permit,
-            log: false,
-            rule: Decision::DEFAULT_RULE,
-            stateful: true,
-        };
-        Self { worker, keys: [AclKey::ipv4(0, 0, 0, Upper::None); BURST], answers: [permit; BURST] }
+        Self {
+            worker,
+            keys: [AclKey::ipv4(0, 0, 0, Upper::None); BURST],
+            answers: [Decision::PERMITTED; BURST],
+        }
     }
 
     /// Drops or rejects what the ACLs of both ports do not permit. Known flows were permitted before and cost nothing.

@@ -32,6 +32,10 @@ impl Decision {
     /// In place of an index: no rule matched, the list's default decided.
     pub const DEFAULT_RULE: u32 = u32::MAX;
 
+    /// What a packet gets that no rule matches, where the default is to permit.
+    pub const PERMITTED: Self =
+        Self { action: AclAction::Permit, log: false, rule: Self::DEFAULT_RULE, stateful: true };
+
     fn of_default(action: AclAction) -> Self {
         Self { action, log: false, rule: Self::DEFAULT_RULE, stateful: true }
     }

@@ -71,7 +71,7 @@ pub fn assemble(
         let (receive, paths) = std::mem::take(&mut queues[id.index()]);
         let pipeline = Pipeline {
             parse: Parse,
-            fragments: Tracker::default(),
+            fragments: Tracker,
             nat: Nat::new(id, ownership.clone()),
             acl: Acl::new(id),
             forward: Forward,

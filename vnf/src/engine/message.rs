@@ -30,6 +30,8 @@ pub enum Command {
     Measure(Box<Usage>),
     /// Stop polling.
     Stop,
+    /// Fill in the sessions of a page that management itself looks at.
+    SurveySessions(Box<Page<SessionRecord>>),
     /// Send a frame that management made.
     Transmit(Mbuf, PortId),
 }
@@ -52,6 +54,8 @@ pub enum Event {
     Sessions(Box<Page<SessionRecord>>),
     /// The worker polls no more.
     Stopped,
+    /// A page of sessions that management itself looks at.
+    Surveyed(Box<Page<SessionRecord>>),
     /// A packet waits for this neighbour.
     Unresolved(InterfaceId, IpAddr),
 }
@@ -135,6 +139,8 @@ pub struct MappingRecord {
     pub external: (u32, u16),
     /// Sessions through it.
     pub sessions: u32,
+    /// Milliseconds until it ends if nothing comes, as far as its latest session tells.
+    pub expires_ms: u32,
 }
 
 /// One internal host, as a list tells of it.

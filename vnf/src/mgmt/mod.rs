@@ -2,7 +2,9 @@
 
 pub mod api;
 pub mod client;
+pub mod control;
 pub mod event_loop;
+pub mod lists;
 pub mod metrics;
 pub mod notify;
 pub mod request;

@@ -255,7 +255,7 @@ pub struct AclRuleRow {
     pub action: String,
     /// What the rule matches, in words.
     pub text: String,
-    /// Packets that it decided, later packets of its sessions included.
+    /// Packets that it decided: of a stateful flow the first one, and the first after each reload.
     pub packets: u64,
     /// Bytes of these packets.
     pub bytes: u64,

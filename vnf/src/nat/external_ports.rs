@@ -120,7 +120,7 @@ impl ExternalPorts {
     pub fn choose(&self, protocol: u8, random: u64) -> Option<u32> {
         let space = space_of(protocol)?;
         let count = self.addresses.len();
-        let start = (u128::from(random) * count as u128 >> 64) as usize;
+        let start = ((u128::from(random) * count as u128) >> 64) as usize;
         let mut by_turn = (0..count).map(|step| &self.addresses[(start + step) % count]);
         by_turn.find(|entry| entry.has_room(space)).map(|entry| entry.address)
     }

@@ -24,7 +24,7 @@ pub struct Mapping {
     host: u32,
     /// When it came to rest, low 32 bits of milliseconds.
     rests_since: u32,
-    /// The one that came to rest after it.
+    /// In use: the session that joined last. At rest: the mapping that came to rest after it.
     next: u32,
 }
 
@@ -58,6 +58,11 @@ impl Mapping {
     /// The host that pays for it.
     pub fn host(&self) -> u32 {
         self.host
+    }
+
+    /// The session that joined it last; it may have left.
+    pub fn latest_session(&self) -> u32 {
+        self.next
     }
 }
 
@@ -170,8 +175,10 @@ impl Mappings {
     }
 
     /// One more session goes through the mapping.
-    pub fn join(&mut self, id: u32) {
-        self.mappings[id as usize].sessions += 1;
+    pub fn join(&mut self, id: u32, session: u32) {
+        let mapping = &mut self.mappings[id as usize];
+        mapping.sessions += 1;
+        mapping.next = session;
     }
 
     /// One session less; returns whether that was the last one, so that [`Self::close`] is due.
@@ -299,8 +306,8 @@ mod tests {
         assert_eq!(table.of_external(17, (2, 20)), Some(id));
         assert_eq!(table.of_internal(6, (1, 10)), None);
         assert_eq!(table.of_internal(17, (2, 20)), None);
-        table.join(id);
-        table.join(id);
+        table.join(id, 0);
+        table.join(id, 1);
         assert!(!table.leave(id));
         assert!(table.leave(id));
         table.close(id, Afterwards::Free, Tick(0));

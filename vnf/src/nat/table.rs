@@ -117,7 +117,12 @@ impl NatTable {
 
     /// The ports of every pool address that dynamic mappings may use.
     pub fn ports(&self) -> RangeInclusive<u16> {
-        self.rules.as_ref().map_or(1..=0, |rules| rules.ports.clone())
+        self.rules.as_ref().map_or(ANY_PORT, |rules| rules.ports.clone())
+    }
+
+    /// The external address of a static mapping's host.
+    pub fn static_external(&self, internal: u32) -> Option<u32> {
+        self.rules.as_ref()?.statics_by_internal.get(&internal).copied()
     }
 
     /// Whether a static mapping owns a whole external address.
@@ -222,3 +227,6 @@ impl Rules {
         self.exempts.iter().any(|e| within(&e.source, internal) && within(&e.destination, remote))
     }
 }
+
+/// What the ports of no pool at all are said to be.
+const ANY_PORT: RangeInclusive<u16> = 1..=u16::MAX;

@@ -119,7 +119,7 @@ fn fragment(
     let offset = header.fragment_offset();
     meta.fragment = true;
     if payload == 0
-        || header.more_fragments() && payload % 8 != 0
+        || header.more_fragments() && !payload.is_multiple_of(8)
         || offset + payload + header.header_len() > usize::from(u16::MAX)
     {
         return Err(INVALID);

@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng};
 
 use dpdk_bindings::memory::Source;
 
-use super::{Decision, NIL, Opening, Plan, Sessions};
+use super::{Decision, NIL, Opening, Plan, Sessions, Timeouts};
 use crate::engine::counters::CloseCause;
 use crate::engine::ids::{NextHopId, SessionId, Tick};
 use crate::engine::mask::Column;
@@ -16,7 +16,7 @@ use crate::engine::verdict::DropReason;
 use crate::nat::contacts::Contacts;
 use crate::nat::external_ports::ExternalPorts;
 use crate::nat::hosts::Hosts;
-use crate::nat::mappings::{Afterwards, Mappings, NewMapping};
+use crate::nat::mappings::{Afterwards, Mapping, Mappings, NewMapping};
 use crate::nat::table::Endpoint;
 use crate::session::tcp::TcpState;
 use crate::table::Hasher;
@@ -113,7 +113,7 @@ impl Flows {
         match self.sessions.open(&opening, &tables.timeouts, now) {
             Ok(session) => {
                 if opening.mapping != NIL {
-                    self.mappings.join(opening.mapping);
+                    self.mappings.join(opening.mapping, session.0);
                     if let Some(contacts) = &mut self.contacts
                         && opening.direction == Direction::Outbound
                     {
@@ -294,6 +294,16 @@ impl Flows {
             NIL => tables.nat.fixed_internal(key.protocol, external) == Some(internal),
             _ => tables.nat.allows_dynamic(key.protocol, external),
         }
+    }
+
+    /// Milliseconds until a mapping ends if nothing comes: those of its latest session.
+    pub fn expiry_of(&self, mapping: &Mapping, id: u32, timeouts: &Timeouts, now: Tick) -> u32 {
+        let latest = SessionId(mapping.latest_session());
+        if latest.index() >= self.sessions.capacity() || self.sessions.mapping_of(latest) != id {
+            return 0;
+        }
+        let session = self.sessions.session(latest);
+        timeouts.of(session).saturating_sub(session.idle_ms(now))
     }
 
     /// Whether a mapping's host has a session of its own to this remote address.

@@ -21,12 +21,15 @@ impl Worker {
                 self.tell(Event::Cleared(page));
             }
             Command::ListHosts(mut page) => {
-                let hosts = &self.pipeline.flows.hosts;
+                let (hosts, nat) = (&self.pipeline.flows.hosts, &self.tables.nat);
                 visit(&mut page, hosts.capacity(), |id| {
                     let host = hosts.in_use(id)?;
                     Some(HostRecord {
                         internal: host.address,
-                        external: host.external,
+                        external: match host.external {
+                            0 => nat.static_external(host.address).unwrap_or(0),
+                            paired => paired,
+                        },
                         sessions: host.sessions,
                         mappings: host.mappings,
                     })
@@ -34,7 +37,8 @@ impl Worker {
                 self.tell(Event::Hosts(page));
             }
             Command::ListMappings(mut page) => {
-                let mappings = &self.pipeline.flows.mappings;
+                let flows = &self.pipeline.flows;
+                let (mappings, timeouts) = (&flows.mappings, &self.tables.timeouts);
                 visit(&mut page, mappings.capacity(), |id| {
                     let mapping = mappings.in_use(id)?;
                     Some(MappingRecord {
@@ -42,16 +46,18 @@ impl Worker {
                         internal: mapping.internal(),
                         external: mapping.external(),
                         sessions: mapping.sessions(),
+                        expires_ms: flows.expiry_of(mapping, id, timeouts, now),
                     })
                 });
                 self.tell(Event::Mappings(page));
             }
             Command::ListSessions(mut page) => {
-                let (sessions, timeouts) = (&self.pipeline.flows.sessions, &self.tables.timeouts);
-                visit(&mut page, sessions.capacity(), |id| {
-                    record(sessions, SessionId(id), timeouts, now)
-                });
+                self.list_sessions(&mut page, now);
                 self.tell(Event::Sessions(page));
+            }
+            Command::SurveySessions(mut page) => {
+                self.list_sessions(&mut page, now);
+                self.tell(Event::Surveyed(page));
             }
             Command::Measure(mut usage) => {
                 self.measure(&mut usage);
@@ -60,6 +66,11 @@ impl Worker {
             // Obeyed elsewhere.
             Command::Adopt(..) | Command::Stop | Command::Transmit(..) => {}
         }
+    }
+
+    fn list_sessions(&self, page: &mut Page<SessionRecord>, now: Tick) {
+        let (sessions, timeouts) = (&self.pipeline.flows.sessions, &self.tables.timeouts);
+        visit(page, sessions.capacity(), |id| record(sessions, SessionId(id), timeouts, now));
     }
 
     fn clear(&mut self, page: &mut Page<SessionRecord>, now: Tick) {
@@ -75,7 +86,7 @@ impl Worker {
                 flows.close(id, CloseCause::Cleared, now);
                 cleared += 1;
             }
-            if page.from % VISITS == 0 {
+            if page.from.is_multiple_of(VISITS) {
                 break;
             }
         }

@@ -1,0 +1,227 @@
+//! The management core's own state: what runs, what was learned, who waits for an answer.
+
+mod gather;
+mod neighbors;
+mod reload;
+mod rows;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dpdk_bindings::cpu;
+use log::warn;
+
+use super::event_loop;
+use super::lists::Lists;
+use super::metrics::MetricsSnapshot;
+use super::request::{Cursor, Request};
+use super::statistics::{Since, Statistics};
+use super::view::{RunningConfig, State, Status, Version};
+use crate::engine::ids::WorkerId;
+use crate::engine::message::{Command, Event, Rings};
+use crate::start::Parts;
+use gather::{Gather, Measurement};
+use neighbors::Neighbors;
+use reload::Forecast;
+
+/// The management core.
+pub struct Control {
+    parts: Parts,
+    running: RunningConfig,
+    statistics: Statistics,
+    neighbors: Neighbors,
+    lists: Lists,
+    /// The rings of the workers, for the lists.
+    rings: Vec<Arc<Rings>>,
+    forecasts: VecDeque<Forecast>,
+    gathers: Vec<Gather>,
+    started: Instant,
+    reloads_applied: u64,
+    reloads_refused: u64,
+}
+
+impl Control {
+    /// Takes charge of what was started.
+    pub fn new(parts: Parts, running: RunningConfig) -> Self {
+        let now = Instant::now();
+        let workers = parts.workers.iter().map(|worker| {
+            let name = |port: &usize| parts.settings.ports[*port].name.clone();
+            let polls = worker.polls.iter().map(name).collect();
+            (worker.core, polls, Arc::clone(&worker.counters))
+        });
+        let statistics = Statistics::new(workers, cpu::tsc_hz(), now);
+        let rings: Vec<_> = parts.workers.iter().map(|w| Arc::clone(&w.rings)).collect();
+        let mut control = Self {
+            neighbors: Neighbors::new(&parts.tables.neighbors, now),
+            parts,
+            running,
+            statistics,
+            lists: Lists::new(rings.len()),
+            rings,
+            forecasts: VecDeque::new(),
+            gathers: Vec::new(),
+            started: now,
+            reloads_applied: 0,
+            reloads_refused: 0,
+        };
+        control.announce();
+        control
+    }
+
+    /// Asks a worker; a full ring is tried again until the worker has made room.
+    fn command(&self, worker: WorkerId, command: Command) {
+        let mut command = command;
+        for _ in 0..PATIENCE_TURNS {
+            match self.parts.workers[worker.index()].rings.commands.push(command) {
+                Ok(()) => return,
+                Err(back) => command = back,
+            }
+            std::thread::sleep(Duration::from_micros(50));
+        }
+        warn!("worker {} takes no commands; one was dropped", worker.0);
+    }
+
+    fn workers(&self) -> impl Iterator<Item = WorkerId> + use<> {
+        (0..self.parts.workers.len()).map(|at| WorkerId(at as u8))
+    }
+
+    fn hear(&mut self, worker: WorkerId, event: Event) {
+        match event {
+            Event::Cleared(page) => self.lists.clears.found(&self.rings, worker, page),
+            Event::Hosts(page) => self.lists.hosts.found(&self.rings, worker, &page),
+            Event::Mappings(page) => self.lists.mappings.found(&self.rings, worker, &page),
+            Event::Measured(usage) => self.measured(worker, *usage),
+            Event::NeighborSeen(sighting) => self.neighbors.seen(sighting, Instant::now()),
+            // Freed here, off the worker's core.
+            Event::Retired(tables, ports) => drop((tables, ports)),
+            Event::Sessions(page) => self.lists.sessions.found(&self.rings, worker, &page),
+            Event::Stopped => {}
+            Event::Surveyed(page) => self.surveyed(worker, page),
+            Event::Unresolved(interface, address) => {
+                self.neighbors.wanted(interface, address, Instant::now());
+            }
+        }
+    }
+
+    fn status(&self) -> Status {
+        let rates = self.statistics.rates();
+        let fixed = self.parts.tables.nat.fixed().count() as u64;
+        Status {
+            state: State::Running,
+            uptime_s: self.started.elapsed().as_secs(),
+            version: VERSION.to_owned(),
+            dpdk_version: dpdk_version(),
+            workers: self.parts.workers.len(),
+            ports: self.parts.ports.len(),
+            sessions: self.statistics.sessions(),
+            mappings: self.statistics.mappings() + fixed,
+            rx_pps: rates.rx_pps,
+            tx_pps: rates.tx_pps,
+            drop_pps: rates.drop_pps,
+        }
+    }
+
+    fn version(&self) -> Version {
+        Version { version: VERSION.to_owned(), dpdk_version: dpdk_version() }
+    }
+
+    fn metrics(&self, measurement: &Measurement) -> MetricsSnapshot {
+        MetricsSnapshot {
+            version: self.version(),
+            ports: self.port_rows(),
+            drops: self.statistics.drops(Since::Start),
+            workers: self.statistics.workers(Since::Start),
+            poll_gaps_s: self.statistics.poll_gaps_s(),
+            sessions: self.statistics.sessions(),
+            session_limit: self.parts.settings.sessions.max_sessions.into(),
+            sessions_opened: self.statistics.sessions_opened(),
+            sessions_closed: self.statistics.sessions_closed(),
+            pool: self.pool_rows(measurement),
+            memory: self.memory_rows(measurement),
+            acl: self.acl_rows(),
+            reloads_applied: self.reloads_applied,
+            reloads_refused: self.reloads_refused,
+        }
+    }
+}
+
+impl event_loop::Control for Control {
+    fn answer(&mut self, request: Request) {
+        match request {
+            Request::Acl(reply) => reply.send(self.acl_rows()),
+            Request::ClearCounters(reply) => {
+                self.statistics.clear();
+                reply.send(());
+            }
+            Request::ClearSessions(filter, reply) => {
+                self.lists.clears.begin(&self.rings, filter, reply);
+            }
+            Request::Config(reply) => reply.send(self.running.clone()),
+            Request::Drops(reply) => reply.send(self.statistics.drops(Since::Clear)),
+            Request::Hosts(page, reply) => self.lists.hosts.begin(&self.rings, page, reply),
+            Request::Mappings(page, reply) => {
+                let first = page.from == Cursor::default();
+                let fixed = if first { self.fixed_mappings(&page.filter) } else { Vec::new() };
+                self.lists.mappings.begin_after(fixed, &self.rings, page, reply);
+            }
+            Request::Memory(reply) => self.gather(gather::Asker::Memory(reply)),
+            Request::Metrics(reply) => self.gather(gather::Asker::Metrics(reply)),
+            Request::Neighbors(reply) => reply.send(self.neighbor_rows()),
+            Request::Pool(reply) => self.gather(gather::Asker::Pool(reply)),
+            Request::Ports(reply) => reply.send(self.port_rows()),
+            Request::Reload(reload, reply) => self.reload(reload, reply),
+            Request::Routes(reply) => reply.send(self.route_rows()),
+            Request::Sessions(page, reply) => {
+                self.lists.sessions.begin(&self.rings, page, reply);
+            }
+            Request::Status(reply) => reply.send(self.status()),
+            Request::Version(reply) => reply.send(self.version()),
+            Request::Workers(reply) => reply.send(self.statistics.workers(Since::Clear)),
+        }
+    }
+
+    fn turn(&mut self) -> Duration {
+        for worker in self.workers() {
+            for _ in 0..EVENTS_PER_TURN {
+                let Some(event) = self.parts.workers[worker.index()].rings.events.pop() else {
+                    break;
+                };
+                self.hear(worker, event);
+            }
+        }
+        self.resolve();
+        self.statistics.tick(Instant::now());
+        let busy = self.lists.is_busy() || !self.gathers.is_empty() || !self.forecasts.is_empty();
+        if busy { Duration::ZERO } else { PAUSE }
+    }
+
+    fn stop(self) {
+        let Self { parts, .. } = self;
+        for worker in &parts.workers {
+            // A worker that takes no commands for so long is stuck; the process ends all the same.
+            for _ in 0..PATIENCE_TURNS {
+                if worker.rings.commands.push(Command::Stop).is_ok() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_micros(50));
+            }
+        }
+        for worker in parts.workers {
+            if worker.thread.join().is_err() {
+                warn!("a worker ended with a panic");
+            }
+        }
+        drop(parts.tables);
+    }
+}
+
+fn dpdk_version() -> String {
+    dpdk_bindings::eal::version().trim_start_matches("DPDK ").to_owned()
+}
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// How long the loop sleeps when nothing waits.
+const PAUSE: Duration = Duration::from_millis(1);
+const EVENTS_PER_TURN: usize = 1024;
+const PATIENCE_TURNS: u32 = 20_000;

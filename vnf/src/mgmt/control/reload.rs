@@ -1,0 +1,225 @@
+//! A new configuration: checked as a whole, built beside the old one, published at once, and what it means to live
+//! sessions.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Control;
+use crate::acl::{AclKey, Decision, Upper};
+use crate::config::{self, AclAction, Filtering, NatRole, Settings};
+use crate::engine::ids::{InterfaceId, WorkerId};
+use crate::engine::message::{Command, Filter, Page, SessionRecord};
+use crate::engine::meta::{Direction, Family, FlowKey, Meta};
+use crate::engine::tables::Tables;
+use crate::forward;
+use crate::mgmt::request::{Failure, Reload, Reply};
+use crate::mgmt::view::{ReloadReport, RunningConfig};
+use crate::nat::{ExternalPorts, OutboundRule};
+use crate::wire::{icmp, protocol, transport};
+
+/// A count of the sessions that tables would end, on its way through the workers.
+pub(super) struct Forecast {
+    tables: Arc<Tables>,
+    changes: Vec<String>,
+    ended: u64,
+    reply: Reply<ReloadReport>,
+}
+
+impl Control {
+    pub(super) fn reload(&mut self, reload: Reload, reply: Reply<ReloadReport>) {
+        match self.prepare(&reload) {
+            Err(failure) => {
+                self.reloads_refused += u64::from(!reload.dry_run);
+                reply.settle(Err(failure));
+            }
+            Ok((_, _, changes)) if changes.is_empty() => {
+                self.reloads_applied += u64::from(!reload.dry_run);
+                reply.send(ReloadReport { sessions_ended: 0, changes });
+            }
+            Ok((settings, tables, changes)) => {
+                let tables = Arc::new(tables);
+                if !reload.dry_run {
+                    self.apply(&reload, settings, Arc::clone(&tables));
+                    self.reloads_applied += 1;
+                }
+                self.begin_forecast(Forecast { tables, changes, ended: 0, reply });
+            }
+        }
+    }
+
+    /// Checks a configuration and builds its tables; nothing is changed.
+    fn prepare(&self, reload: &Reload) -> Result<(Settings, Tables, Vec<String>), Failure> {
+        let invalid = |error: &dyn std::fmt::Display| Failure::Invalid(error.to_string());
+        let settings = config::parse(&reload.file, &reload.text).map_err(|e| invalid(&e))?;
+        let old = &self.parts.settings;
+        let diff = config::diff(old, &settings);
+        let mut restart = diff.restart_required;
+        let by_address = |s: &Settings| {
+            s.nat44.as_ref().is_some_and(|n| n.filtering == Filtering::AddressDependent)
+        };
+        if by_address(&settings) && !by_address(old) {
+            restart
+                .push("nat44.filtering (address-dependent needs memory reserved at start)".into());
+        }
+        if !restart.is_empty() {
+            let keys = restart.join(", ");
+            return Err(Failure::NeedsRestart(format!(
+                "{}: needs a restart: {keys}; nothing was changed",
+                reload.file
+            )));
+        }
+        let generation = self.parts.tables.generation.wrapping_add(1).max(1);
+        let before = Some((old, &*self.parts.tables));
+        let tables = self.parts.builder.build(&settings, generation, before);
+        Ok((settings, tables.map_err(|e| invalid(&e))?, diff.changes))
+    }
+
+    fn apply(&mut self, reload: &Reload, settings: Settings, tables: Arc<Tables>) {
+        let configured = |interface: InterfaceId, address| {
+            let neighbors = &settings.neighbors;
+            neighbors.iter().any(|n| n.interface == interface.index() && n.address == address)
+        };
+        self.neighbors.reconfigure(configured, &tables.neighbors, Instant::now());
+        let ports_change = settings.nat44 != self.parts.settings.nat44;
+        for worker in self.workers() {
+            let ports = ports_change
+                .then(|| Box::new(ExternalPorts::new(&tables.nat, &self.parts.ownership, worker)));
+            self.command(worker, Command::Adopt(Arc::clone(&tables), ports));
+        }
+        self.parts.tables = tables;
+        self.running = RunningConfig {
+            file: reload.file.clone(),
+            text: reload.text.clone(),
+            effective: settings.to_json(),
+        };
+        self.parts.settings = settings;
+    }
+
+    /// Counts the sessions that tables would end, once those who asked before have their count.
+    fn begin_forecast(&mut self, forecast: Forecast) {
+        self.forecasts.push_back(forecast);
+        if self.forecasts.len() == 1 {
+            self.survey(WorkerId(0));
+        }
+    }
+
+    fn survey(&self, worker: WorkerId) {
+        let page = Page::new(0, Filter::default(), SURVEYED_ROWS);
+        self.command(worker, Command::SurveySessions(page));
+    }
+
+    pub(super) fn surveyed(&mut self, worker: WorkerId, mut page: Box<Page<SessionRecord>>) {
+        let Some(forecast) = self.forecasts.front_mut() else { return };
+        let ends = |record: &&SessionRecord| !survives(record, &forecast.tables);
+        forecast.ended += page.rows.iter().filter(ends).count() as u64;
+        if page.more {
+            page.rows.clear();
+            return self.command(worker, Command::SurveySessions(page));
+        }
+        let next = WorkerId(worker.0 + 1);
+        if next.index() < self.parts.workers.len() {
+            return self.survey(next);
+        }
+        if let Some(Forecast { changes, ended, reply, .. }) = self.forecasts.pop_front() {
+            reply.send(ReloadReport { sessions_ended: ended, changes });
+        }
+        if !self.forecasts.is_empty() {
+            self.survey(WorkerId(0));
+        }
+    }
+}
+
+/// Whether a session's next packet passes under these tables, translated as before: what the packet path will decide,
+/// asked once more about a record.
+fn survives(record: &SessionRecord, tables: &Tables) -> bool {
+    let outbound = record.key;
+    let opened = match record.opened_by {
+        Direction::Outbound => outbound,
+        Direction::Inbound => outbound.reversed(),
+    };
+    let (Some(entered), Some(leaves)) =
+        (interface_towards(&opened.reversed(), tables), interface_towards(&opened, tables))
+    else {
+        return false;
+    };
+    translated_as_before(record, entered, leaves, tables)
+        && permitted(&opened, entered, leaves, tables)
+}
+
+/// The interface by which packets with this key leave; the hairpin for the NAT's own addresses.
+fn interface_towards(key: &FlowKey, tables: &Tables) -> Option<InterfaceId> {
+    if key.family == Family::Ipv4 && tables.nat.is_external(key.destination[0]) {
+        return Some(InterfaceId::HAIRPIN);
+    }
+    let mut meta = Meta::default();
+    forward::route(&mut meta, key, tables).ok()?;
+    Some(meta.egress)
+}
+
+fn translated_as_before(
+    record: &SessionRecord,
+    entered: InterfaceId,
+    leaves: InterfaceId,
+    tables: &Tables,
+) -> bool {
+    let key = &record.key;
+    let internal = (key.source[0], key.source_port);
+    let crosses = {
+        let (entered, leaves) = (tables.interfaces.role(entered), tables.interfaces.role(leaves));
+        let pair = [entered, leaves];
+        pair == [Some(NatRole::Internal), Some(NatRole::External)]
+            || pair == [Some(NatRole::External), Some(NatRole::Internal)]
+    };
+    match record.external {
+        None => key.family == Family::Ipv6 || !crosses || exempt(key, tables),
+        Some(external) => {
+            let fixed = tables.nat.fixed_internal(key.protocol, external);
+            let rule = tables.nat.outbound(key.protocol, internal, key.destination[0]);
+            crosses
+                && rule != OutboundRule::Untranslated
+                && (fixed == Some(internal)
+                    || fixed.is_none() && tables.nat.allows_dynamic(key.protocol, external))
+        }
+    }
+}
+
+fn exempt(key: &FlowKey, tables: &Tables) -> bool {
+    let (a, b) = (key.source[0], key.destination[0]);
+    tables.nat.exempts(a, b) || tables.nat.exempts(b, a)
+}
+
+fn permitted(opened: &FlowKey, entered: InterfaceId, leaves: InterfaceId, tables: &Tables) -> bool {
+    let upper = match opened.protocol {
+        protocol::ICMP => Upper::Icmp(icmp::v4::ECHO_REQUEST),
+        protocol::ICMPV6 => Upper::Icmp(icmp::v6::ECHO_REQUEST),
+        number if transport::has_ports(number) => {
+            Upper::Ports { source: opened.source_port, destination: opened.destination_port }
+        }
+        _ => Upper::None,
+    };
+    let number = |words: &[u32; 4]| words.iter().fold(0, |n, word| n << 32 | u128::from(*word));
+    let key = match opened.family {
+        Family::Ipv4 => {
+            AclKey::ipv4(opened.source[0], opened.destination[0], opened.protocol, upper)
+        }
+        Family::Ipv6 => AclKey::ipv6(
+            number(&opened.source),
+            number(&opened.destination),
+            opened.protocol,
+            upper,
+        ),
+    };
+    let interface = |id| tables.interfaces.find(id);
+    let lists = [
+        interface(entered).and_then(|interface| interface.acl_in),
+        interface(leaves).and_then(|interface| interface.acl_out),
+    ];
+    lists.into_iter().flatten().all(|acl| {
+        let mut decision = [Decision::PERMITTED];
+        tables.acl.rules(acl).classify(&[key], &mut decision);
+        decision[0].action == AclAction::Permit
+    })
+}
+
+/// Sessions of one page of a survey.
+const SURVEYED_ROWS: usize = 512;

@@ -1,0 +1,183 @@
+//! The rows that management can make without asking the workers.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use super::Control;
+use super::gather::Measurement;
+use super::neighbors;
+use crate::config::AclAction;
+use crate::engine::counters::Counters;
+use crate::mgmt::request::{Filter, Protocol};
+use crate::mgmt::view::{
+    AclRow, AclRuleRow, Link, MappingKind, MappingRow, MemoryRow, NeighborRow, PoolRow, PortRow,
+    RouteRow,
+};
+use crate::nat::table::FixedMapping;
+
+impl Control {
+    pub(super) fn port_rows(&self) -> Vec<PortRow> {
+        let row = |(at, port): (usize, &dpdk_bindings::Port)| {
+            let settings = &self.parts.settings.ports[at];
+            let interface = &self.parts.settings.interfaces[at];
+            let sum = |what: usize| {
+                let count = |counters: &Counters| counters.ports[at][what].read();
+                self.parts.workers.iter().map(|worker| count(&worker.counters)).sum()
+            };
+            let stats = port.stats();
+            PortRow {
+                name: settings.name.clone(),
+                device: settings.device.clone(),
+                driver: port.driver(),
+                mac: crate::wire::ethernet::MacAddr(port.mac()).to_string(),
+                mtu: interface.mtu,
+                link: if port.link_up() { Link::Up } else { Link::Down },
+                addresses: interface.addresses.iter().map(ToString::to_string).collect(),
+                rx_packets: sum(0),
+                rx_bytes: sum(1),
+                tx_packets: sum(2),
+                tx_bytes: sum(3),
+                rx_missed: stats.rx_missed,
+                rx_errors: stats.rx_errors,
+                tx_errors: stats.tx_errors,
+            }
+        };
+        self.parts.ports.iter().enumerate().map(row).collect()
+    }
+
+    pub(super) fn acl_rows(&self) -> Vec<AclRow> {
+        let table = &self.parts.tables.acl;
+        let row = |(at, acl): (usize, &crate::config::AclSettings)| {
+            let rule = |(index, rule): (usize, &crate::config::RuleSettings)| {
+                let (packets, bytes) = table.hits(at, index);
+                let (action, text) = (action(rule.action).to_owned(), rule.text.clone());
+                AclRuleRow { index, action, text, packets, bytes }
+            };
+            AclRow {
+                name: acl.name.clone(),
+                rules: acl.rules.iter().enumerate().map(rule).collect(),
+                default: action(acl.default).to_owned(),
+                default_packets: table.hits(at, acl.rules.len()).0,
+            }
+        };
+        self.parts.settings.acls.iter().enumerate().map(row).collect()
+    }
+
+    pub(super) fn route_rows(&self) -> Vec<RouteRow> {
+        let settings = &self.parts.settings;
+        let connected = settings.interfaces.iter().flat_map(|interface| {
+            interface.addresses.iter().map(|net| RouteRow {
+                prefix: net.trunc().to_string(),
+                next_hops: Vec::new(),
+                port: Some(interface.name.clone()),
+                origin: "connected".to_owned(),
+            })
+        });
+        let configured = settings.routes.iter().map(|route| RouteRow {
+            prefix: route.prefix.to_string(),
+            next_hops: route.next_hops.iter().map(|hop| hop.address.to_string()).collect(),
+            port: route
+                .next_hops
+                .first()
+                .map(|hop| settings.interfaces[hop.interface].name.clone()),
+            origin: "static".to_owned(),
+        });
+        connected.chain(configured).collect()
+    }
+
+    pub(super) fn neighbor_rows(&self) -> Vec<NeighborRow> {
+        let interfaces = &self.parts.tables.interfaces;
+        let row = |entry: neighbors::Entry| {
+            Some(NeighborRow {
+                address: entry.address.to_string(),
+                mac: entry.mac.map(|mac| mac.to_string()),
+                port: interfaces.find(entry.interface)?.name.clone(),
+                state: entry.state.to_owned(),
+            })
+        };
+        let mut rows: Vec<NeighborRow> = self.neighbors.entries().filter_map(row).collect();
+        rows.sort_by(|a, b| (&a.port, &a.address).cmp(&(&b.port, &b.address)));
+        rows
+    }
+
+    /// The mappings of the configuration.
+    pub(super) fn fixed_mappings(&self, filter: &Filter) -> Vec<MappingRow> {
+        let nat = &self.parts.tables.nat;
+        let admitted = nat.fixed().filter(|fixed| {
+            filter.host.is_none_or(|host| host == Ipv4Addr::from(fixed.internal.0))
+                && filter.protocol.is_none_or(|p| fixed.protocol.is_none_or(|own| own == p.0))
+                && filter.port.is_none_or(|p| p == fixed.internal.1 || p == fixed.external.1)
+        });
+        let row = |fixed: FixedMapping| {
+            let endpoint = |(address, port): (u32, u16)| match fixed.protocol {
+                Some(_) => SocketAddrV4::new(address.into(), port).to_string(),
+                None => Ipv4Addr::from(address).to_string(),
+            };
+            MappingRow {
+                protocol: fixed.protocol.map_or("any".to_owned(), |p| Protocol(p).to_string()),
+                internal: endpoint(fixed.internal),
+                external: endpoint(fixed.external),
+                kind: MappingKind::Static,
+                sessions: 0,
+                expires_s: None,
+                worker: self.parts.ownership.of_host(fixed.internal.0).index(),
+            }
+        };
+        let mut rows: Vec<MappingRow> = admitted.map(row).collect();
+        rows.sort_by(|a, b| (&a.external, &a.protocol).cmp(&(&b.external, &b.protocol)));
+        rows
+    }
+
+    pub(super) fn pool_rows(&self, measurement: &Measurement) -> Vec<PoolRow> {
+        let rows = measurement.iter().enumerate().flat_map(|(worker, usage)| {
+            usage.ports.iter().map(move |ports| PoolRow {
+                address: Ipv4Addr::from(ports.address).to_string(),
+                worker,
+                ports_used: (ports.taken - ports.resting.min(ports.taken)).into(),
+                ports_held: ports.resting.into(),
+                ports_total: ports.total.into(),
+            })
+        });
+        rows.collect()
+    }
+
+    pub(super) fn memory_rows(&self, measurement: &Measurement) -> Vec<MemoryRow> {
+        let mut rows: Vec<MemoryRow> = Vec::new();
+        let mut add = |pool: &str, bytes: usize, used: usize, capacity: usize| {
+            let (bytes, used, capacity) = (bytes as u64, used as u64, capacity as u64);
+            match rows.iter_mut().find(|row| row.pool == pool) {
+                Some(row) => {
+                    row.bytes += bytes;
+                    row.used += used;
+                    row.capacity += capacity;
+                }
+                None => rows.push(MemoryRow { pool: pool.to_owned(), bytes, used, capacity }),
+            }
+        };
+        let pool = &self.parts.pool;
+        let buffer = usize::from(pool.data_room()) + BUFFER_OVERHEAD;
+        add(pool.name(), pool.capacity() * buffer, pool.in_use(), pool.capacity());
+        for table in measurement.iter().flat_map(|usage| &usage.tables) {
+            add(table.name, table.bytes, table.used, table.capacity);
+        }
+        let tables = &self.parts.tables;
+        let acl_rules = self.parts.settings.acls.iter().map(|acl| acl.rules.len()).sum();
+        add("acl rules", tables.acl.bytes(), acl_rules, acl_rules);
+        let routes = tables.routes.targets().len();
+        add("routes", tables.routes.bytes(), routes, crate::forward::RouteTable::MAX_TARGETS);
+        let neighbors = tables.neighbors.len();
+        let bytes = neighbors * size_of::<crate::neighbor::NextHop>();
+        add("neighbors", bytes, neighbors, crate::neighbor::table::CAPACITY);
+        rows
+    }
+}
+
+fn action(action: AclAction) -> &'static str {
+    match action {
+        AclAction::Deny => "deny",
+        AclAction::Permit => "permit",
+        AclAction::Reject => "reject",
+    }
+}
+
+/// An mbuf's own header, and the headroom before its data.
+const BUFFER_OVERHEAD: usize = 128 + 128;

@@ -1,0 +1,269 @@
+//! Long lists out of the workers: which of them are under way, and whom to answer when a page comes back.
+//!
+//! A worker answers a page after visiting a bounded number of entries, found or not; a page for the API is asked for again
+//! until it is full or the worker has no more. Workers answer in the order in which they were asked.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use super::request::{Cursor, Failure, Filter, Page, Protocol, Reply, Rows};
+use super::view::{Cleared, HostRow, MappingKind, MappingRow, SessionRow};
+use crate::engine::ids::WorkerId;
+use crate::engine::message::{self, Command, HostRecord, MappingRecord, Rings, SessionRecord};
+use crate::forward;
+
+/// One kind of list. `R` is what workers tell, `T` what the API shows.
+pub struct List<R, T> {
+    command: fn(Box<message::Page<R>>) -> Command,
+    row: fn(WorkerId, &R) -> T,
+    /// Lists under way at each worker, the oldest question first.
+    waiting: Vec<VecDeque<Waiting<T>>>,
+}
+
+struct Waiting<T> {
+    rows: Vec<T>,
+    limit: usize,
+    reply: Reply<Rows<T>>,
+}
+
+impl<R, T> List<R, T> {
+    fn new(
+        workers: usize,
+        command: fn(Box<message::Page<R>>) -> Command,
+        row: fn(WorkerId, &R) -> T,
+    ) -> Self {
+        Self { command, row, waiting: (0..workers).map(|_| VecDeque::new()).collect() }
+    }
+
+    /// Whether a worker was asked that has not answered.
+    pub fn is_busy(&self) -> bool {
+        self.waiting.iter().any(|waiting| !waiting.is_empty())
+    }
+
+    /// Begins a page of the list at the worker that its cursor names.
+    pub fn begin(&mut self, rings: &[Arc<Rings>], page: Page, reply: Reply<Rows<T>>) {
+        self.begin_after(Vec::new(), rings, page, reply);
+    }
+
+    /// Begins a page of the list behind rows that are known already.
+    pub fn begin_after(
+        &mut self,
+        rows: Vec<T>,
+        rings: &[Arc<Rings>],
+        page: Page,
+        reply: Reply<Rows<T>>,
+    ) {
+        let (worker, from) = place(page.from);
+        if worker.index() >= rings.len() {
+            return reply.send(Rows { rows, next: None });
+        }
+        let waiting = Waiting { rows, limit: page.limit, reply };
+        self.ask(rings, worker, from, filter(page.filter), waiting);
+    }
+
+    /// Takes what a worker found, and asks on or answers.
+    pub fn found(&mut self, rings: &[Arc<Rings>], worker: WorkerId, page: &message::Page<R>) {
+        let queue = self.waiting.get_mut(worker.index());
+        let Some(mut waiting) = queue.and_then(VecDeque::pop_front) else { return };
+        waiting.rows.extend(page.rows.iter().map(|record| (self.row)(worker, record)));
+        if page.more && waiting.rows.len() < waiting.limit {
+            return self.ask(rings, worker, page.from, page.filter, waiting);
+        }
+        let next = match page.more {
+            true => Some(cursor(worker, page.from)),
+            false if worker.index() + 1 < rings.len() => Some(cursor(WorkerId(worker.0 + 1), 0)),
+            false => None,
+        };
+        waiting.reply.send(Rows { rows: waiting.rows, next });
+    }
+
+    fn ask(
+        &mut self,
+        rings: &[Arc<Rings>],
+        worker: WorkerId,
+        from: u32,
+        filter: message::Filter,
+        waiting: Waiting<T>,
+    ) {
+        let room = waiting.limit.saturating_sub(waiting.rows.len()).min(ROWS);
+        let page = message::Page::new(from, filter, room);
+        match rings[worker.index()].commands.push((self.command)(page)) {
+            Ok(()) => self.waiting[worker.index()].push_back(waiting),
+            Err(_) => waiting.reply.settle(Err(busy(worker))),
+        }
+    }
+}
+
+/// All lists of an instance.
+pub struct Lists {
+    /// `show hosts`.
+    pub hosts: List<HostRecord, HostRow>,
+    /// `show mappings`, the dynamic ones.
+    pub mappings: List<MappingRecord, MappingRow>,
+    /// `show sessions`.
+    pub sessions: List<SessionRecord, SessionRow>,
+    /// `clear sessions`.
+    pub clears: Clears,
+}
+
+impl Lists {
+    /// Nothing under way at this many workers.
+    pub fn new(workers: usize) -> Self {
+        Self {
+            hosts: List::new(workers, Command::ListHosts, host_row),
+            mappings: List::new(workers, Command::ListMappings, mapping_row),
+            sessions: List::new(workers, Command::ListSessions, session_row),
+            clears: Clears::default(),
+        }
+    }
+
+    /// Whether a worker was asked that has not answered, so that its answer is worth a quick look.
+    pub fn is_busy(&self) -> bool {
+        self.hosts.is_busy()
+            || self.mappings.is_busy()
+            || self.sessions.is_busy()
+            || self.clears.is_busy()
+    }
+}
+
+/// The `clear sessions` under way: one after the other, and each at one worker after the other.
+#[derive(Default)]
+pub struct Clears(VecDeque<Clear>);
+
+struct Clear {
+    filter: message::Filter,
+    ended: u64,
+    reply: Reply<Cleared>,
+}
+
+impl Clears {
+    fn is_busy(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Ends what the filter admits, once those who asked before have been served.
+    pub fn begin(&mut self, rings: &[Arc<Rings>], admits: Filter, reply: Reply<Cleared>) {
+        self.0.push_back(Clear { filter: filter(admits), ended: 0, reply });
+        if self.0.len() == 1 {
+            self.start(rings);
+        }
+    }
+
+    /// Takes what a worker ended, and asks on or answers.
+    pub fn found(
+        &mut self,
+        rings: &[Arc<Rings>],
+        worker: WorkerId,
+        mut page: Box<message::Page<SessionRecord>>,
+    ) {
+        let Some(clear) = self.0.front_mut() else { return };
+        clear.ended += std::mem::take(&mut page.count);
+        if page.more {
+            return self.ask(rings, worker, page);
+        }
+        let next = WorkerId(worker.0 + 1);
+        if next.index() < rings.len() {
+            let page = message::Page::new(0, page.filter, 0);
+            return self.ask(rings, next, page);
+        }
+        if let Some(done) = self.0.pop_front() {
+            done.reply.send(Cleared { sessions_ended: done.ended });
+        }
+        self.start(rings);
+    }
+
+    fn start(&mut self, rings: &[Arc<Rings>]) {
+        if let Some(clear) = self.0.front() {
+            let page = message::Page::new(0, clear.filter, 0);
+            self.ask(rings, WorkerId(0), page);
+        }
+    }
+
+    fn ask(
+        &mut self,
+        rings: &[Arc<Rings>],
+        worker: WorkerId,
+        page: Box<message::Page<SessionRecord>>,
+    ) {
+        if rings[worker.index()].commands.push(Command::Clear(page)).is_err() {
+            if let Some(clear) = self.0.pop_front() {
+                clear.reply.settle(Err(busy(worker)));
+            }
+            self.start(rings);
+        }
+    }
+}
+
+fn busy(worker: WorkerId) -> Failure {
+    Failure::Unavailable(format!("worker {} has too much to do; try again", worker.0))
+}
+
+/// A worker and the entry to go on with, as one number for the asker to keep.
+fn cursor(worker: WorkerId, from: u32) -> Cursor {
+    Cursor(u64::from(worker.0) << 32 | u64::from(from))
+}
+
+fn place(cursor: Cursor) -> (WorkerId, u32) {
+    (WorkerId((cursor.0 >> 32) as u8), cursor.0 as u32)
+}
+
+fn filter(filter: Filter) -> message::Filter {
+    let Filter { host, protocol, port } = filter;
+    message::Filter { host, protocol: protocol.map(|protocol| protocol.0), port }
+}
+
+fn session_row(worker: WorkerId, record: &SessionRecord) -> SessionRow {
+    let key = &record.key;
+    let endpoint =
+        |words, port| SocketAddr::new(forward::address(key.family, words), port).to_string();
+    let [packets_out, packets_in] = record.packets;
+    let [bytes_out, bytes_in] = record.bytes;
+    SessionRow {
+        protocol: Protocol(key.protocol).to_string(),
+        internal: endpoint(&key.source, key.source_port),
+        external: record.external.map(ipv4),
+        remote: endpoint(&key.destination, key.destination_port),
+        state: record.state.to_owned(),
+        age_s: record.age_s.into(),
+        idle_s: (record.idle_ms / 1000).into(),
+        expires_s: record.expires_ms.div_ceil(1000).into(),
+        packets_out,
+        bytes_out,
+        packets_in,
+        bytes_in,
+        worker: worker.index(),
+    }
+}
+
+fn mapping_row(worker: WorkerId, record: &MappingRecord) -> MappingRow {
+    MappingRow {
+        protocol: Protocol(record.protocol).to_string(),
+        internal: ipv4(record.internal),
+        external: ipv4(record.external),
+        kind: MappingKind::Dynamic,
+        sessions: record.sessions.into(),
+        expires_s: Some(record.expires_ms.div_ceil(1000).into()),
+        worker: worker.index(),
+    }
+}
+
+fn host_row(_: WorkerId, record: &HostRecord) -> HostRow {
+    HostRow {
+        internal: Ipv4Addr::from(record.internal).to_string(),
+        external: Ipv4Addr::from(record.external).to_string(),
+        sessions: record.sessions.into(),
+        mappings: record.mappings.into(),
+        blocks: Vec::new(),
+    }
+}
+
+fn ipv4((address, port): (u32, u16)) -> String {
+    SocketAddr::new(IpAddr::V4(address.into()), port).to_string()
+}
+
+/// Rows for which a worker is given room at once.
+const ROWS: usize = 512;
+
+#[cfg(test)]
+mod tests;
