@@ -5,6 +5,7 @@ mod clear;
 mod connection;
 mod reload;
 mod render;
+mod run;
 mod show;
 mod status;
 mod tables;
@@ -33,6 +34,8 @@ enum Command {
     Clear(clear::Arguments),
     /// Apply a new configuration as a whole
     Reload(reload::Arguments),
+    /// Run in the foreground until SIGTERM or SIGINT
+    Run(run::Arguments),
     /// Show what is running
     Show(show::Arguments),
     /// One-screen summary
@@ -53,6 +56,7 @@ impl Arguments {
             Command::Check(arguments) => check::run(&arguments, out, &mut io::stderr().lock()),
             Command::Clear(arguments) => connection::wait_for(clear::run(arguments, out)),
             Command::Reload(arguments) => connection::wait_for(reload::run(arguments, out)),
+            Command::Run(arguments) => run::run(&arguments, crate::start::start),
             Command::Show(arguments) => connection::wait_for(show::run(arguments, out)),
             Command::Status(arguments) => connection::wait_for(status::run(arguments, out)),
         }
