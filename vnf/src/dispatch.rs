@@ -157,18 +157,19 @@ impl Dispatch {
     }
 
     fn fragment(&mut self, packet: Mbuf, meta: &Meta, tables: &Tables, outlets: &mut Outlets<'_>) {
-        let Some(next_hop) = tables.neighbors.next_hop(meta.next_hop) else { return };
-        let counters = outlets.counters;
-        let mut first = true;
-        let whole = split::split(packet, usize::from(meta.l3), next_hop.mtu, &self.pool, |part| {
-            if first {
-                outlets.transmit.push(next_hop.port, part, counters);
-            } else {
-                outlets.transmit.originate(next_hop.port, part, counters);
-            }
-            first = false;
-        });
-        if whole.is_none() && first {
+        let Outlets { transmit, counters, .. } = outlets;
+        let mut made = 0;
+        if let Some(next_hop) = tables.neighbors.next_hop(meta.next_hop) {
+            split::split(packet, usize::from(meta.l3), next_hop.mtu, &self.pool, |part| {
+                // The first one is the packet that was received, the others are new.
+                match made {
+                    0 => transmit.push(next_hop.port, part, counters),
+                    _ => transmit.originate(next_hop.port, part, counters),
+                }
+                made += 1;
+            });
+        }
+        if made == 0 {
             counters.dropped(DropReason::MtuExceeded);
         }
     }

@@ -6,7 +6,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use dpdk_bindings::cpu;
-use dpdk_bindings::mbuf::Mbuf;
 use dpdk_bindings::queue::RxQueue;
 
 use crate::dispatch::Outlets;
@@ -19,7 +18,7 @@ use crate::engine::ids::{PortId, Tick, WorkerId};
 use crate::engine::mask::BURST;
 use crate::engine::message::{Command, Event, Rings};
 use crate::engine::tables::Tables;
-use crate::engine::transmit::Transmit;
+use crate::engine::transmit::{Account, Transmit};
 use crate::pipeline::{Pipeline, Watch};
 
 /// One worker. Whatever it writes per packet is its own.
@@ -142,8 +141,8 @@ impl Worker {
                 continue;
             }
             let (lanes, id) = (&self.lanes, self.id);
-            let mut ready: [Option<(Mbuf, PortId)>; BURST] = [const { None }; BURST];
-            let mut ready_count = 0;
+            let mut ready = [const { None }; BURST];
+            let (mut ready_count, mut ready_received) = (0, 0);
             let flows = self.burst.fill(Origin::HandedOver, || {
                 loop {
                     if ready_count == BURST {
@@ -151,16 +150,17 @@ impl Worker {
                     }
                     match lanes.take(from, id)? {
                         Parcel::Flow(packet, port) => return Some((packet, port)),
-                        Parcel::Ready(packet, port) => {
-                            ready[ready_count] = Some((packet, port));
+                        Parcel::Ready(packet, port, account) => {
+                            ready[ready_count] = Some((packet, port, account));
                             ready_count += 1;
+                            ready_received += usize::from(account == Account::Received);
                         }
                     }
                 }
             });
-            self.counters.taken_over.add((flows + ready_count) as u64);
-            for (packet, port) in ready.into_iter().flatten() {
-                self.transmit.push(port, packet, &self.counters);
+            self.counters.taken_over.add((flows + ready_received) as u64);
+            for (packet, port, account) in ready.into_iter().flatten() {
+                self.transmit.push_as(account, port, packet, &self.counters);
             }
             if flows > 0 {
                 self.process(now);
@@ -182,6 +182,7 @@ impl Worker {
             let mut outlets =
                 Outlets { transmit: &mut self.transmit, counters: &self.counters, tell: &tell };
             pipeline.dispatch.give_up_waiting(&self.tables, &mut outlets, now);
+            self.transmit.flush(&self.counters);
         }
         pipeline.fragments.expire(&self.counters, now);
         self.publish();
@@ -211,6 +212,7 @@ impl Worker {
                 Command::Stop => return ControlFlow::Break(()),
                 Command::Transmit(frame, port) => {
                     self.transmit.originate(port, frame, &self.counters);
+                    self.transmit.flush(&self.counters);
                 }
                 listing => self.list(listing, now),
             }

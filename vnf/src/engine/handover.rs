@@ -7,13 +7,14 @@ use dpdk_bindings::mbuf::Mbuf;
 
 use super::counters::Counter;
 use super::ids::{PortId, WorkerId};
+use super::transmit::Account;
 
 /// A packet for another worker.
 pub enum Parcel {
     /// Its flow belongs there: to be taken through the pipeline.
     Flow(Mbuf, PortId),
     /// It is ready, but the port's transmit queue belongs there.
-    Ready(Mbuf, PortId),
+    Ready(Mbuf, PortId, Account),
 }
 
 /// One direction between two workers.

@@ -6,7 +6,7 @@ use dpdk_bindings::queue::TxQueue;
 use super::counters::Counters;
 use super::handover::{Lanes, Parcel};
 use super::ids::{PortId, WorkerId};
-use super::mask::BURST;
+use super::mask::{BURST, Mask, Slot};
 use super::verdict::DropReason;
 
 /// How a worker reaches a port.
@@ -22,6 +22,8 @@ struct Outgoing {
     frames: [Option<Mbuf>; BURST],
     count: usize,
     octets: u64,
+    /// Which of the frames are the VNF's own.
+    originated: Mask,
 }
 
 /// The ports as one worker transmits to them.
@@ -45,7 +47,13 @@ impl Transmit {
     pub fn new(paths: Vec<TxPath>, worker: WorkerId, lanes: Lanes) -> Self {
         let ports = paths
             .into_iter()
-            .map(|path| Outgoing { path, frames: [const { None }; BURST], count: 0, octets: 0 })
+            .map(|path| Outgoing {
+                path,
+                frames: [const { None }; BURST],
+                count: 0,
+                octets: 0,
+                originated: Mask::EMPTY,
+            })
             .collect();
         Self { ports, worker, lanes }
     }
@@ -72,23 +80,19 @@ impl Transmit {
         }
     }
 
-    /// Sends one frame of the VNF's own at once; it is lost if the port refuses it, as any frame may be.
+    /// Puts a frame of the VNF's own on its way, behind those before it; it is lost if the port
+    /// refuses it, as any frame may be.
     pub fn originate(&mut self, port: PortId, frame: Mbuf, counters: &Counters) {
         counters.originated.add(1);
+        self.push_as(Account::Originated, port, frame, counters);
+    }
+
+    /// Puts a frame on its way that is accounted for so far.
+    pub fn push_as(&mut self, account: Account, port: PortId, frame: Mbuf, counters: &Counters) {
+        self.push(port, frame, counters);
         let outgoing = &mut self.ports[port.index()];
-        let octets = frame.len() as u64;
-        match &mut outgoing.path {
-            TxPath::Queue(queue) => {
-                let mut frames = [Some(frame)];
-                let sent = queue.transmit(&mut frames);
-                counters.ports[port.index()][2].add(sent as u64);
-                counters.ports[port.index()][3].add(sent as u64 * octets);
-            }
-            TxPath::Through(worker) => {
-                // A full ring loses it, like a full queue.
-                let _ = self.lanes.send(self.worker, *worker, Parcel::Ready(frame, port));
-            }
-        }
+        let slot = Slot::new(outgoing.count - 1);
+        outgoing.originated.insert_if(slot, account == Account::Originated);
     }
 }
 
@@ -96,24 +100,31 @@ impl Outgoing {
     fn flush(&mut self, port: PortId, worker: WorkerId, lanes: &Lanes, counters: &Counters) {
         let count = std::mem::take(&mut self.count);
         let octets = std::mem::take(&mut self.octets);
+        let originated = std::mem::take(&mut self.originated);
         match &mut self.path {
             TxPath::Queue(queue) => {
                 let sent = queue.transmit(&mut self.frames[..count]);
+                let own = (Mask::first(sent) & originated).len();
                 let port = &counters.ports[port.index()];
-                counters.transmitted.add(sent as u64);
+                counters.transmitted.add((sent - own) as u64);
                 port[2].add(sent as u64);
                 port[3].add(octets);
                 if sent < count {
                     let refused = &mut self.frames[sent..count];
                     let lost: usize = refused.iter().flatten().map(Mbuf::len).sum();
+                    let received = count - sent - (originated.len() - own);
                     port[3].add((lost as u64).wrapping_neg());
-                    counters.drops[DropReason::TxFull as usize].add((count - sent) as u64);
+                    counters.drops[DropReason::TxFull as usize].add(received as u64);
                     Mbuf::free_bulk(refused);
                 }
             }
             TxPath::Through(owner) => {
-                for frame in self.frames[..count].iter_mut().filter_map(Option::take) {
-                    match lanes.send(worker, *owner, Parcel::Ready(frame, port)) {
+                for slot in Mask::first(count) {
+                    let Some(frame) = self.frames[slot.index()].take() else { continue };
+                    let own = originated.contains(slot);
+                    let account = if own { Account::Originated } else { Account::Received };
+                    match lanes.send(worker, *owner, Parcel::Ready(frame, port, account)) {
+                        _ if own => {}
                         Ok(()) => counters.handed_over.add(1),
                         Err(_) => counters.dropped(DropReason::HandoverFull),
                     }

@@ -11,6 +11,8 @@ use crate::wire::checksum::{Delta, Sum};
 
 /// Octets of an IPv4 header without options.
 pub const HEADER: usize = size_of::<Ipv4Header>();
+/// Octets of the longest header, with 40 of options.
+pub const LONGEST_HEADER: usize = 60;
 /// The fragment field's "don't fragment" bit.
 pub const DONT_FRAGMENT: u16 = 0x4000;
 /// The fragment field's "more fragments" bit.

@@ -1,4 +1,4 @@
-//! Walks IPv4 options (RFC 791 3.1) to decide whether a packet may pass.
+//! Walks IPv4 options (RFC 791 3.1) to decide whether a packet may pass, and what its fragments carry.
 
 /// What the options of a packet mean to a router.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,6 +40,30 @@ pub fn walk(mut options: &[u8]) -> Options {
     verdict
 }
 
+/// Leaves the options that are copied into every fragment (RFC 791 3.1, "copied flag"), moved together
+/// and padded to whole words; returns their length.
+pub fn keep_copied(options: &mut [u8]) -> usize {
+    let (mut kept, mut at) = (0, 0);
+    while let Some(&kind) = options.get(at).filter(|kind| **kind != END) {
+        let length = match kind {
+            NO_OPERATION => 1,
+            _ => options.get(at + 1).map_or(0, |length| usize::from(*length)),
+        };
+        if length == 0 || at + length > options.len() {
+            break;
+        }
+        if kind & COPIED != 0 {
+            options.copy_within(at..at + length, kept);
+            kept += length;
+        }
+        at += length;
+    }
+    // What was fine is whole words, so the padding lies within.
+    let padded = kept.next_multiple_of(4).min(options.len());
+    options[kept..padded].fill(END);
+    padded
+}
+
 /// Whether an option with its kind and length octets has a possible length and pointer.
 fn is_well_formed(kind: u8, option: &[u8]) -> bool {
     let pointer = option.get(2).copied();
@@ -54,6 +78,7 @@ fn is_well_formed(kind: u8, option: &[u8]) -> bool {
 /// The option of one octet that means nothing.
 pub const NO_OPERATION: u8 = 1;
 
+const COPIED: u8 = 0x80;
 const END: u8 = 0;
 const RECORD_ROUTE: u8 = 7;
 const TIMESTAMP: u8 = 68;
@@ -111,7 +136,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn fragments_keep_the_options_with_the_copied_flag() {
+        for (options, kept) in [
+            (&[][..], &[][..]),
+            (&[7, 7, 4, 0, 0, 0, 0, 0], &[]),
+            (&[148, 4, 0, 0], &[148, 4, 0, 0]),
+            (&[1, 130, 3, 9], &[130, 3, 9, 0]),
+            (&[1, 1, 7, 3, 4, 130, 3, 9, 148, 4, 0, 0], &[130, 3, 9, 148, 4, 0, 0, 0]),
+            (&[0, 148, 4, 0], &[]), // behind the end
+        ] {
+            let mut left = options.to_vec();
+            let length = keep_copied(&mut left);
+            assert_eq!(&left[..length], kept, "{options:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn any_bytes_are_shortened_to_whole_words(words in 0usize..11, seed: [u8; 40]) {
+            let mut options = seed[..4 * words].to_vec();
+            let length = keep_copied(&mut options);
+            prop_assert!(length % 4 == 0 && length <= 4 * words);
+        }
+
         #[test]
         fn any_bytes_have_a_verdict(options in prop::collection::vec(any::<u8>(), 0..41)) {
             // A source route hidden behind other options is found whenever the whole is well-formed.
