@@ -2,12 +2,14 @@
 //!
 //! Until here a packet is as it arrived, so whatever an ICMP error quotes is what its sender sent.
 
+use std::collections::VecDeque;
+
 use dpdk_bindings::mbuf::Mbuf;
 
 use crate::engine::burst::Burst;
 use crate::engine::counters::Counters;
 use crate::engine::ids::{NextHopId, PortId, Tick};
-use crate::engine::mask::Slot;
+use crate::engine::mask::{BURST, Slot};
 use crate::engine::meta::{Direction, Family, Kind, Meta};
 use crate::engine::tables::Tables;
 use crate::engine::transmit::Transmit;
@@ -23,13 +25,13 @@ use crate::wire::{self, icmp, protocol, transport};
 #[derive(Default)]
 pub struct Egress {
     /// Packets translated towards an external endpoint of ours, to enter again from outside.
-    hairpins: Vec<(Mbuf, PortId)>,
+    hairpins: VecDeque<(Mbuf, PortId)>,
 }
 
 impl Egress {
     /// A stage with room for a burst of hairpinned packets.
     pub fn new() -> Self {
-        Self { hairpins: Vec::with_capacity(crate::engine::mask::BURST) }
+        Self { hairpins: VecDeque::with_capacity(BURST) }
     }
 
     /// Rewrites every packet and hands it to its port.
@@ -62,17 +64,17 @@ impl Egress {
     }
 
     fn hairpin(&mut self, burst: &mut Burst, slot: Slot) {
-        if self.hairpins.len() == self.hairpins.capacity() {
+        if self.hairpins.len() == BURST {
             burst.drop(slot, DropReason::TxFull);
             return;
         }
         let port = burst.arrival[slot];
-        self.hairpins.push((burst.take(slot), port));
+        self.hairpins.push_back((burst.take(slot), port));
     }
 
-    /// The next packet to enter again from outside.
+    /// The next packet to enter again from outside, in the order they came.
     pub fn next_hairpin(&mut self) -> Option<(Mbuf, PortId)> {
-        self.hairpins.pop()
+        self.hairpins.pop_front()
     }
 
     /// Whether packets are to enter again.
