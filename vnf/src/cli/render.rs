@@ -24,6 +24,11 @@ impl Table {
         self.rows.push(cells.into());
     }
 
+    /// Whether there is anything below the headings.
+    pub(super) fn has_rows(&self) -> bool {
+        !self.rows.is_empty()
+    }
+
     /// The lines of the table; without rows there is only the heading.
     pub(super) fn render(&self) -> String {
         let width = |column: usize| {

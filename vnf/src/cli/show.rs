@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::connection::{Connection, FilterArguments, resource};
 use super::tables::{
-    acl_tables, dropped_table, hosts_table, mappings_table, memory_table, neighbors_table,
+    acl_tables, drops_table, hosts_table, mappings_table, memory_table, neighbors_table,
     pool_table, ports_table, routes_table, sessions_table, workers_table,
 };
 use crate::mgmt::view::{
@@ -80,7 +80,7 @@ pub(super) async fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::R
     match arguments.what {
         What::Acl => view.whole("/v1/acl", |lists: &Vec<AclRow>| acl_tables(lists)).await,
         What::Config => view.whole("/v1/config", |c: &RunningConfig| c.text.clone()).await,
-        What::Drops => view.whole("/v1/drops", dropped_table).await,
+        What::Drops => view.whole("/v1/drops", drops_table).await,
         What::Hosts(HostArguments { host, limit }) => {
             view.part("/v1/hosts", HostQuery { host }, limit, hosts_table).await
         }

@@ -59,12 +59,11 @@ async fn summary(client: &Client) -> Result<String, ClientError> {
     let status: Status = client.ask(Method::GET, "/v1/status", nothing()).await?;
     let ports: Vec<PortRow> = client.ask(Method::GET, "/v1/ports", nothing()).await?;
     let workers: Vec<WorkerRow> = client.ask(Method::GET, "/v1/workers", nothing()).await?;
-    let mut drops: Drops = client.ask(Method::GET, "/v1/drops", nothing()).await?;
-    drops.retain(|_, packets| *packets > 0);
+    let drops: Drops = client.ask(Method::GET, "/v1/drops", nothing()).await?;
     let mut text = headline(&status);
     write!(text, "\n{}\n{}", ports_table(&ports), workers_table(&workers)).expect(INFALLIBLE);
-    if !drops.is_empty() {
-        write!(text, "\n{}", dropped_table(&drops)).expect(INFALLIBLE);
+    if let Some(dropped) = dropped_table(&drops) {
+        write!(text, "\n{dropped}").expect(INFALLIBLE);
     }
     Ok(text)
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::render::{Table, bytes, or_dash};
+use crate::engine::verdict::DropReason;
 use crate::mgmt::view::{
     AclRow, Drops, HostRow, Link, MappingKind, MappingRow, MemoryRow, NeighborRow, PoolRow,
     PortRow, RouteRow, SessionRow, WorkerRow,
@@ -30,15 +31,31 @@ pub(super) fn acl_tables(lists: &[AclRow]) -> String {
     text
 }
 
-/// The most frequent reasons first.
-pub(super) fn dropped_table(drops: &Drops) -> String {
-    let mut rows: Vec<_> = drops.iter().collect();
-    rows.sort_by_key(|(reason, packets)| (std::cmp::Reverse(**packets), *reason));
-    let mut table = Table::new("DROP-REASON >PACKETS");
-    for (reason, packets) in rows {
-        table.row([reason.clone(), packets.to_string()]);
+/// Every reason with what it means, the most frequent first.
+pub(super) fn drops_table(drops: &Drops) -> String {
+    let mut table = Table::new("DROP-REASON >PACKETS MEANING");
+    for (reason, packets) in by_frequency(drops) {
+        let known = DropReason::ALL.iter().find(|known| known.name() == reason);
+        let meaning = known.map_or("", |known| known.help());
+        table.row([reason.clone(), packets.to_string(), meaning.to_owned()]);
     }
     table.render()
+}
+
+/// The reasons that occurred, the most frequent first; nothing when none did.
+pub(super) fn dropped_table(drops: &Drops) -> Option<String> {
+    let mut table = Table::new("DROP-REASON >PACKETS");
+    let occurred = by_frequency(drops).into_iter().filter(|(_, packets)| **packets > 0);
+    for (reason, packets) in occurred {
+        table.row([reason.clone(), packets.to_string()]);
+    }
+    table.has_rows().then(|| table.render())
+}
+
+fn by_frequency(drops: &Drops) -> Vec<(&String, &u64)> {
+    let mut rows: Vec<_> = drops.iter().collect();
+    rows.sort_by_key(|(reason, packets)| (std::cmp::Reverse(**packets), *reason));
+    rows
 }
 
 pub(super) fn hosts_table(rows: &[HostRow]) -> String {

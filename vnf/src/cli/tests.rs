@@ -85,7 +85,8 @@ fn tables_name_what_they_show() {
         ("show acl", "from-lan: default deny, 2 packets\n"),
         ("show acl", "   0  permit        5    500  tcp from 10.0.0.0/24 to any port 80\n"),
         ("show config", "[dpdk]\nmain_core = 0\n"),
-        ("show drops", "acl-denied         7\nno-route           0\n"),
+        ("show drops", "acl-denied         7  A rule or the default of the port's ACL denied"),
+        ("show drops", "no-route           0  No route to the destination"),
         ("show hosts", "10.0.0.2  198.51.100.10         1         1  1024-1535\n"),
         (
             "show mappings",

@@ -112,3 +112,20 @@ impl Hosts {
         self.by_address.bytes() + self.hosts.len() * size_of::<Host>() + self.ids.bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::ids::WorkerId;
+    use crate::nat::ownership::Ownership;
+
+    #[test]
+    fn the_hosts_of_one_worker_fill_its_table() {
+        let hasher = Hasher::random();
+        let ownership = Ownership::new(hasher.clone(), 8);
+        let mut hosts = Hosts::with_capacity(2_000, hasher, Source::Plain).expect("plain memory");
+        let owned = (0x0a00_0000..).filter(|&host| ownership.of_host(host) == WorkerId(0));
+        assert!(owned.take(2_000).all(|host| hosts.find_or_open(host).is_some()));
+        assert_eq!(hosts.len(), hosts.capacity());
+    }
+}

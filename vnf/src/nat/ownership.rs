@@ -91,6 +91,7 @@ impl Ownership {
 
     #[inline]
     fn pick(&self, hash: u64) -> WorkerId {
-        WorkerId((((hash >> 32) * u64::from(self.workers)) >> 32) as u8)
+        // The lower half: a flow table takes its buckets from the upper one, and a worker's own flows shall fill them all.
+        WorkerId(((u64::from(hash as u32) * u64::from(self.workers)) >> 32) as u8)
     }
 }

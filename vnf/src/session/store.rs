@@ -205,20 +205,24 @@ impl Sessions {
         timeouts: &Timeouts,
         now: Tick,
     ) -> impl Iterator<Item = SessionId> + use<N> {
-        let mut due = [NIL; N];
+        let mut ids = [NIL; N];
+        let due = self.wheel.due(now.0, &mut ids);
+        for &id in &ids[..due] {
+            cpu::prefetch(&self.first_lines[id as usize]);
+        }
         let mut count = 0;
-        let sessions = &self.first_lines;
-        self.wheel.expire(now.0, N, |id| {
-            let session = &sessions[id as usize];
+        for at in 0..due {
+            let id = ids[at];
+            let session = &self.first_lines[id as usize];
             let (idle, timeout) = (session.idle_ms(now), timeouts.of(session));
             if idle < timeout {
-                return Some(now.0 + u64::from(timeout - idle));
+                self.wheel.arm(id, now.0 + u64::from(timeout - idle));
+            } else {
+                ids[count] = id;
+                count += 1;
             }
-            due[count] = id;
-            count += 1;
-            None
-        });
-        due.into_iter().take(count).map(SessionId)
+        }
+        ids.into_iter().take(count).map(SessionId)
     }
 
     /// What a listing tells of a session; `None` when the number is not in use.

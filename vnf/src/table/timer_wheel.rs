@@ -39,7 +39,7 @@ impl TimerWheel {
     #[inline]
     pub fn arm(&mut self, id: u32, deadline_ms: u64) {
         self.disarm(id);
-        self.link(id, first_tick_from(deadline_ms));
+        self.link(id, deadline_ms);
     }
 
     /// Forgets the deadline of `id`, if it has one.
@@ -53,37 +53,9 @@ impl TimerWheel {
         }
     }
 
-    /// Visits what is due at `now_ms`, at most `limit` ids, and returns how many it visited.
-    ///
-    /// `wake` returns the new deadline of an id that is to live on. As bounded and as lazy as [`due`](Self::due).
-    pub fn expire(
-        &mut self,
-        now_ms: u64,
-        limit: usize,
-        mut wake: impl FnMut(u32) -> Option<u64>,
-    ) -> usize {
-        let mut ids = [0; 64];
-        let mut visited = 0;
-        while visited < limit {
-            let room = ids.len().min(limit - visited);
-            let taken = self.due(now_ms, &mut ids[..room]);
-            for &id in &ids[..taken] {
-                if let Some(deadline_ms) = wake(id) {
-                    let tick = first_tick_from(deadline_ms).max((now_ms >> TICK_SHIFT) + 1);
-                    self.link(id, tick);
-                }
-            }
-            visited += taken;
-            if taken < room {
-                break;
-            }
-        }
-        visited
-    }
-
     /// Takes what is due at `now_ms` out of the wheel, as many ids as fit `into`, and returns how many.
     ///
-    /// For a caller who prefetches what the ids stand for before it decides which of them to [`arm`](Self::arm) again.
+    /// The caller decides which of them to [`arm`](Self::arm) again, and may prefetch what they stand for before.
     /// A call that leaves something over continues there the next time; empty slots are skipped a bounded number per
     /// call too, which matters after a long sleep only.
     pub fn due(&mut self, now_ms: u64, into: &mut [u32]) -> usize {
@@ -125,7 +97,8 @@ impl TimerWheel {
     }
 
     #[inline]
-    fn link(&mut self, id: u32, tick: u64) {
+    fn link(&mut self, id: u32, deadline_ms: u64) {
+        let tick = deadline_ms.div_ceil(1 << TICK_SHIFT);
         let tick = tick.clamp(self.tick, self.tick + SLOTS as u64 - 1);
         let slot = sentinel(tick, id as usize % LANES) as u32;
         let node = FIRST_ID as u32 + id;
@@ -149,12 +122,6 @@ const UNARMED: Node = Node { next: 0, previous: 0 };
 #[inline]
 fn sentinel(tick: u64, lane: usize) -> usize {
     1 + (tick % SLOTS as u64) as usize * LANES + lane
-}
-
-/// The first tick that does not begin before `ms`.
-#[inline]
-fn first_tick_from(ms: u64) -> u64 {
-    ms.div_ceil(1 << TICK_SHIFT)
 }
 
 /// A tick is 2^8 ms.

@@ -1,40 +1,46 @@
 //! What the documentation shows is accepted. Needs neither root nor a running VNF.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use system_tests::World;
 
 #[test]
 fn configurations_in_the_documentation_are_valid() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let dir = tempfile::tempdir()?;
-    let mut files = deployed(&root.join("deploy"))?;
+    let mut examples = deployed(&root.join("deploy"))?;
     let readme = std::fs::read_to_string(root.join("README.md"))?;
-    for (number, block) in readme.split("```toml\n").skip(1).enumerate() {
-        let text = block.split("```").next().context("the block ends")?;
-        let path = dir.path().join(format!("readme-{number}.toml"));
+    let blocks = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    examples.extend(blocks.map(|block| ("README.md".to_owned(), block.to_owned())));
+    ensure!(examples.len() > 3, "no examples found");
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("vnf.toml");
+    for (name, text) in examples {
         std::fs::write(&path, text)?;
-        files.push(path);
-    }
-    ensure!(!files.is_empty(), "no example found");
-    for file in files {
-        let output = World::program(&["check", "-c", &file.display().to_string()])?;
+        let output = World::program(&["check", "-c", &path.display().to_string()])?;
         let words = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.code() == Some(0), "{}: {words}", file.display());
+        ensure!(output.status.code() == Some(0), "{name}: {words}");
     }
     Ok(())
 }
 
-fn deployed(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
+/// Names and texts of the TOML files below a directory, those inside Kubernetes manifests included.
+fn deployed(dir: &Path) -> Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
         if path.is_dir() {
-            files.extend(deployed(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "toml") {
-            files.push(path);
+            found.extend(deployed(&path)?);
+            continue;
+        }
+        let (name, text) = (path.display().to_string(), std::fs::read_to_string(&path)?);
+        if name.ends_with(".toml") {
+            found.push((name, text));
+        } else if let Some((_, block)) = text.split_once("vnf.toml: |\n") {
+            let lines =
+                block.lines().take_while(|line| line.is_empty() || line.starts_with("    "));
+            found.push((name, lines.map(|line| line.trim_start().to_owned() + "\n").collect()));
         }
     }
-    Ok(files)
+    Ok(found)
 }

@@ -8,14 +8,13 @@ fn wheel(ids: usize, start_ms: u64) -> TimerWheel {
 
 /// Everything due at `now_ms`, in as many calls as it takes.
 fn drain(wheel: &mut TimerWheel, now_ms: u64) -> Vec<u32> {
-    let mut woken = Vec::new();
-    for _ in 0..1 + SLOTS as u64 / SKIP_LIMIT {
-        wheel.expire(now_ms, usize::MAX, |id| {
-            woken.push(id);
-            None
-        });
-    }
-    woken
+    let mut ids = [0; 1_000];
+    (0..=SLOTS as u64 / SKIP_LIMIT)
+        .flat_map(|_| {
+            let due = wheel.due(now_ms, &mut ids);
+            ids[..due].to_vec()
+        })
+        .collect()
 }
 
 #[test]
@@ -44,24 +43,6 @@ fn rearming_moves_and_disarming_forgets() {
 }
 
 #[test]
-fn a_woken_id_may_choose_a_new_deadline() {
-    let mut wheel = wheel(1, 0);
-    wheel.arm(0, 1_000);
-    assert_eq!(wheel.expire(1_024, 10, |_| Some(3_000)), 1);
-    assert!(drain(&mut wheel, 2_999).is_empty());
-    assert_eq!(drain(&mut wheel, 3_072), [0]);
-}
-
-#[test]
-fn an_id_that_insists_on_the_past_is_visited_once_per_tick() {
-    let mut wheel = wheel(1, 0);
-    wheel.arm(0, 0);
-    assert_eq!(wheel.expire(10_000, 100, |_| Some(0)), 1);
-    assert_eq!(wheel.expire(10_000, 100, |_| Some(0)), 0);
-    assert_eq!(wheel.expire(10_300, 100, |_| Some(0)), 1);
-}
-
-#[test]
 fn what_is_due_comes_in_bursts_and_leaves_the_wheel() {
     let mut wheel = wheel(5, 0);
     (0..5).for_each(|id| wheel.arm(id, 100 * u64::from(id)));
@@ -82,16 +63,24 @@ fn a_crowded_slot_is_visited_in_portions() {
     (0..1_000).for_each(|id| wheel.arm(id, 700));
     let mut woken = Vec::new();
     for _ in 0..10 {
-        let visited = wheel.expire(800, 100, |id| {
-            woken.push(id);
-            // Half of them live on.
-            (id % 2 == 0).then_some(5_000)
-        });
-        assert_eq!(visited, 100);
+        let mut ids = [0; 100];
+        assert_eq!(wheel.due(800, &mut ids), 100);
+        // Half of them live on, while the rest of the slot still waits.
+        ids.iter().filter(|&id| id % 2 == 0).for_each(|&id| wheel.arm(id, 5_000));
+        woken.extend(ids);
     }
-    assert_eq!(wheel.expire(800, 100, |_| None), 0);
+    assert_eq!(wheel.due(800, &mut [0; 100]), 0);
     assert_eq!(woken, (0..1_000).collect::<Vec<_>>());
     assert_eq!(drain(&mut wheel, 5_120).len(), 500);
+}
+
+#[test]
+fn a_deadline_in_the_past_is_due_in_the_next_tick() {
+    let mut wheel = wheel(1, 0);
+    assert!(drain(&mut wheel, 10_000).is_empty());
+    wheel.arm(0, 0);
+    assert!(drain(&mut wheel, 10_239).is_empty());
+    assert_eq!(drain(&mut wheel, 10_240), [0]);
 }
 
 #[test]
@@ -100,7 +89,8 @@ fn a_deadline_beyond_the_horizon_wakes_at_the_horizon_to_be_armed_again() {
     let deadline = TimerWheel::HORIZON_MS + 1_000_000;
     wheel.arm(0, deadline);
     assert!(drain(&mut wheel, TimerWheel::HORIZON_MS - 1).is_empty());
-    assert_eq!(wheel.expire(TimerWheel::HORIZON_MS, 10, |_| Some(deadline)), 1);
+    assert_eq!(drain(&mut wheel, TimerWheel::HORIZON_MS), [0]);
+    wheel.arm(0, deadline);
     assert!(drain(&mut wheel, deadline - 1).is_empty());
     assert_eq!(drain(&mut wheel, deadline + 256), [0]);
 }
@@ -110,14 +100,13 @@ fn after_any_sleep_a_call_stays_short_and_nothing_is_lost() {
     for sleep_ms in [100_000, TimerWheel::HORIZON_MS, 10 * TimerWheel::HORIZON_MS, u64::MAX / 2] {
         let mut wheel = wheel(20, 0);
         (0..20).for_each(|id| wheel.arm(id, u64::from(id) * 400_000));
-        let due = (0..20_u64).filter(|id| id * 400_000 <= sleep_ms).collect::<Vec<_>>();
+        let due = (0..20_u64).filter(|id| id * 400_000 <= sleep_ms).count();
         let before = wheel.tick;
-        wheel.expire(sleep_ms, 1, |_| None);
+        assert_eq!(wheel.due(sleep_ms, &mut [0]), 1);
         let jumped = (sleep_ms >> TICK_SHIFT).saturating_sub(SLOTS as u64 - 1).max(before);
         assert!(wheel.tick <= jumped + SKIP_LIMIT);
-        let mut woken = drain(&mut wheel, sleep_ms);
-        woken.sort_unstable();
-        assert_eq!(woken.len() + 1, due.len(), "the first call took one");
+        let woken = drain(&mut wheel, sleep_ms).len();
+        assert_eq!(woken + 1, due, "the first call took one");
     }
 }
 
@@ -140,16 +129,14 @@ proptest! {
                 }
                 1 => {
                     now += ms;
-                    for _ in 0..3 {
-                        wheel.expire(now, 1_000, |id| {
-                            let deadline = model.remove(&id).expect("only armed ids wake");
-                            assert!(deadline <= now, "{id} woke {} ms early", deadline - now);
-                            // Some live on.
-                            (id % 5 == 0).then(|| {
-                                model.insert(id, now + 7_000);
-                                now + 7_000
-                            })
-                        });
+                    for id in drain(&mut wheel, now) {
+                        let deadline = model.remove(&id).expect("only armed ids wake");
+                        prop_assert!(deadline <= now, "{id} woke {} ms early", deadline - now);
+                        // Some live on.
+                        if id % 5 == 0 {
+                            wheel.arm(id, now + 7_000);
+                            model.insert(id, now + 7_000);
+                        }
                     }
                     let late = model.values().filter(|&&deadline| deadline + 256 <= now).count();
                     prop_assert_eq!(late, 0);

@@ -1,0 +1,6 @@
+//! Frames in, frames out, and exactly what was counted meanwhile.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod translation;
