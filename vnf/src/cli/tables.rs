@@ -16,11 +16,10 @@ pub(super) fn acl_tables(lists: &[AclRow]) -> String {
         let AclRow { name, default, default_packets, .. } = list;
         writeln!(text, "{space}{name}: default {default}, {default_packets} packets")
             .expect(INFALLIBLE);
-        let mut table = Table::new(">RULE ACTION >PACKETS >BYTES TEXT");
+        let mut table = Table::new(">RULE >PACKETS >BYTES TEXT");
         for rule in &list.rules {
             table.row([
                 rule.index.to_string(),
-                rule.action.clone(),
                 rule.packets.to_string(),
                 rule.bytes.to_string(),
                 rule.text.clone(),

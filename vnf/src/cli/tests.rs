@@ -83,7 +83,7 @@ fn tables_name_what_they_show() {
     let bench = Bench::new();
     for (line, expected) in [
         ("show acl", "from-lan: default deny, 2 packets\n"),
-        ("show acl", "   0  permit        5    500  tcp from 10.0.0.0/24 to any port 80\n"),
+        ("show acl", "   0        5    500  permit tcp from 10.0.0.0/24 to any port 80\n"),
         ("show config", "[dpdk]\nmain_core = 0\n"),
         ("show drops", "acl-denied         7  A rule or the default of the port's ACL denied"),
         ("show drops", "no-route           0  No route to the destination"),

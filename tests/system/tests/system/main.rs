@@ -16,6 +16,7 @@ mod link;
 mod ping;
 mod reload;
 mod second_instance;
+mod show_link;
 mod tcp;
 mod termination;
 mod ttl;

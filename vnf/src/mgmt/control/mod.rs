@@ -1,9 +1,11 @@
 //! The management core's own state: what runs, what was learned, who waits for an answer.
 
+mod baseline;
 mod gather;
 mod neighbors;
 mod reload;
 mod rows;
+mod tap;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,15 +23,20 @@ use super::view::{RunningConfig, State, Status, Version};
 use crate::engine::ids::WorkerId;
 use crate::engine::message::{Command, Event, Rings};
 use crate::start::Parts;
+use baseline::Baseline;
 use gather::{Gather, Measurement};
 use neighbors::Neighbors;
 use reload::Forecast;
+use tap::Tap;
 
 /// The management core.
 pub struct Control {
     parts: Parts,
     running: RunningConfig,
     statistics: Statistics,
+    baseline: Baseline,
+    /// The taps among the ports, by port.
+    taps: Vec<Option<Tap>>,
     neighbors: Neighbors,
     lists: Lists,
     /// The rings of the workers, for the lists.
@@ -52,7 +59,10 @@ impl Control {
         });
         let statistics = Statistics::new(workers, cpu::tsc_hz(), now);
         let rings: Vec<_> = parts.workers.iter().map(|w| Arc::clone(&w.rings)).collect();
+        let taps = parts.settings.ports.iter().map(|port| Tap::find(&port.device)).collect();
         let mut control = Self {
+            baseline: Baseline::default(),
+            taps,
             neighbors: Neighbors::new(&parts.tables.neighbors, now),
             parts,
             running,
@@ -129,7 +139,7 @@ impl Control {
     fn metrics(&self, measurement: &Measurement) -> MetricsSnapshot {
         MetricsSnapshot {
             version: self.version(),
-            ports: self.port_rows(),
+            ports: self.port_rows(Since::Start),
             drops: self.statistics.drops(Since::Start),
             workers: self.statistics.workers(Since::Start),
             poll_gaps_s: self.statistics.poll_gaps_s(),
@@ -139,7 +149,7 @@ impl Control {
             sessions_closed: self.statistics.sessions_closed(),
             pool: self.pool_rows(measurement),
             memory: self.memory_rows(measurement),
-            acl: self.acl_rows(),
+            acl: self.acl_rows(Since::Start),
             reloads_applied: self.reloads_applied,
             reloads_refused: self.reloads_refused,
         }
@@ -149,9 +159,11 @@ impl Control {
 impl event_loop::Control for Control {
     fn answer(&mut self, request: Request) {
         match request {
-            Request::Acl(reply) => reply.send(self.acl_rows()),
+            Request::Acl(reply) => reply.send(self.acl_rows(Since::Clear)),
             Request::ClearCounters(reply) => {
                 self.statistics.clear();
+                let (acl, ports) = (self.acl_rows(Since::Start), self.port_rows(Since::Start));
+                self.baseline = Baseline { acl, ports };
                 reply.send(());
             }
             Request::ClearSessions(filter, reply) => {
@@ -169,7 +181,7 @@ impl event_loop::Control for Control {
             Request::Metrics(reply) => self.gather(gather::Asker::Metrics(reply)),
             Request::Neighbors(reply) => reply.send(self.neighbor_rows()),
             Request::Pool(reply) => self.gather(gather::Asker::Pool(reply)),
-            Request::Ports(reply) => reply.send(self.port_rows()),
+            Request::Ports(reply) => reply.send(self.port_rows(Since::Clear)),
             Request::Reload(reload, reply) => self.reload(reload, reply),
             Request::Routes(reply) => reply.send(self.route_rows()),
             Request::Sessions(page, reply) => {

@@ -86,6 +86,10 @@ impl Control {
                 .then(|| Box::new(ExternalPorts::new(&tables.nat, &self.parts.ownership, worker)));
             self.command(worker, Command::Adopt(Arc::clone(&tables), ports));
         }
+        if !Arc::ptr_eq(&self.parts.tables.acl, &tables.acl) {
+            // Lists that are compiled anew count from zero.
+            self.baseline.acl.clear();
+        }
         self.parts.tables = tables;
         self.running = RunningConfig {
             file: reload.file.clone(),

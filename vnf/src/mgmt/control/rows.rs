@@ -5,9 +5,11 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use super::Control;
 use super::gather::Measurement;
 use super::neighbors;
+use super::tap::Tap;
 use crate::config::AclAction;
 use crate::engine::counters::Counters;
 use crate::mgmt::request::{Filter, Protocol};
+use crate::mgmt::statistics::Since;
 use crate::mgmt::view::{
     AclRow, AclRuleRow, Link, MappingKind, MappingRow, MemoryRow, NeighborRow, PoolRow, PortRow,
     RouteRow,
@@ -15,7 +17,7 @@ use crate::mgmt::view::{
 use crate::nat::table::FixedMapping;
 
 impl Control {
-    pub(super) fn port_rows(&self) -> Vec<PortRow> {
+    pub(super) fn port_rows(&self, since: Since) -> Vec<PortRow> {
         let row = |(at, port): (usize, &dpdk_bindings::Port)| {
             let settings = &self.parts.settings.ports[at];
             let interface = &self.parts.settings.interfaces[at];
@@ -30,7 +32,7 @@ impl Control {
                 driver: port.driver(),
                 mac: crate::wire::ethernet::MacAddr(port.mac()).to_string(),
                 mtu: interface.mtu,
-                link: if port.link_up() { Link::Up } else { Link::Down },
+                link: if self.link_up(at) { Link::Up } else { Link::Down },
                 addresses: interface.addresses.iter().map(ToString::to_string).collect(),
                 rx_packets: sum(0),
                 rx_bytes: sum(1),
@@ -41,10 +43,18 @@ impl Control {
                 tx_errors: stats.tx_errors,
             }
         };
-        self.parts.ports.iter().enumerate().map(row).collect()
+        let rows = self.parts.ports.iter().enumerate().map(row).collect();
+        match since {
+            Since::Clear => self.baseline.ports(rows),
+            Since::Start => rows,
+        }
     }
 
-    pub(super) fn acl_rows(&self) -> Vec<AclRow> {
+    fn link_up(&self, port: usize) -> bool {
+        self.parts.ports[port].link_up() || self.taps[port].as_ref().is_some_and(Tap::is_elsewhere)
+    }
+
+    pub(super) fn acl_rows(&self, since: Since) -> Vec<AclRow> {
         let table = &self.parts.tables.acl;
         let row = |(at, acl): (usize, &crate::config::AclSettings)| {
             let rule = |(index, rule): (usize, &crate::config::RuleSettings)| {
@@ -59,7 +69,11 @@ impl Control {
                 default_packets: table.hits(at, acl.rules.len()).0,
             }
         };
-        self.parts.settings.acls.iter().enumerate().map(row).collect()
+        let rows = self.parts.settings.acls.iter().enumerate().map(row).collect();
+        match since {
+            Since::Clear => self.baseline.acl(rows),
+            Since::Start => rows,
+        }
     }
 
     pub(super) fn route_rows(&self) -> Vec<RouteRow> {

@@ -111,7 +111,7 @@ pub(crate) fn acl() -> AclRow {
         rules: vec![AclRuleRow {
             index: 0,
             action: "permit".to_owned(),
-            text: "tcp from 10.0.0.0/24 to any port 80".to_owned(),
+            text: "permit tcp from 10.0.0.0/24 to any port 80".to_owned(),
             packets: 5,
             bytes: 500,
         }],

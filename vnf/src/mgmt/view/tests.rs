@@ -96,7 +96,7 @@ fn acl() {
     let expected = json!({
         "name": "from-lan",
         "rules": [{
-            "index": 0, "action": "permit", "text": "tcp from 10.0.0.0/24 to any port 80",
+            "index": 0, "action": "permit", "text": "permit tcp from 10.0.0.0/24 to any port 80",
             "packets": 5, "bytes": 500,
         }],
         "default": "deny", "default_packets": 2,
