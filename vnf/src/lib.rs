@@ -5,6 +5,7 @@
 
 pub mod acl;
 pub mod assembly;
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod dispatch;

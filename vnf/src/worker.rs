@@ -84,21 +84,28 @@ impl Worker {
     pub fn turn(&mut self, now: Tick) -> usize {
         let mut found = 0;
         for at in 0..self.receive.len() {
-            let (queue, port) = &mut self.receive[at];
-            let port = *port;
-            let count = self.burst.receive(queue, port);
-            if count > 0 {
-                self.counters.received.add(count as u64);
-                self.account_received(port, count);
-                self.process(now);
-                found += count;
-            }
+            found += self.poll(at, now, |_, _| {});
         }
         if self.lanes.workers() > 1 {
             found += self.take_over(now);
         }
         self.expire(now);
         found
+    }
+
+    /// Takes what one of its queues has through the pipeline, after `arrive` has seen it; returns how many packets there were.
+    #[inline]
+    pub fn poll(&mut self, at: usize, now: Tick, arrive: impl FnOnce(&mut Burst, PortId)) -> usize {
+        let (queue, port) = &mut self.receive[at];
+        let port = *port;
+        let count = self.burst.receive(queue, port);
+        if count > 0 {
+            arrive(&mut self.burst, port);
+            self.counters.received.add(count as u64);
+            self.account_received(port, count);
+            self.process(now);
+        }
+        count
     }
 
     fn account_received(&self, port: PortId, count: usize) {
@@ -174,7 +181,7 @@ impl Worker {
 
     /// Ends what has timed out, a bounded number per turn.
     #[inline]
-    fn expire(&mut self, now: Tick) {
+    pub fn expire(&mut self, now: Tick) {
         self.pipeline.flows.expire(&self.tables, now);
         let pipeline = &mut self.pipeline;
         if !pipeline.dispatch.held.is_empty() {

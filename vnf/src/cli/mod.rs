@@ -1,5 +1,6 @@
 //! The command line: what is asked for, and the exit status it ends with.
 
+mod bench;
 mod check;
 mod clear;
 mod connection;
@@ -28,6 +29,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure what a packet costs, on one core in one process
+    Bench(bench::Arguments),
     /// Validate a configuration; nothing is started
     Check(check::Arguments),
     /// End sessions, or set the counters to zero
@@ -53,6 +56,7 @@ pub fn main() -> ExitCode {
 impl Arguments {
     fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
         match self.command {
+            Command::Bench(arguments) => bench::run(arguments, out),
             Command::Check(arguments) => check::run(&arguments, out, &mut io::stderr().lock()),
             Command::Clear(arguments) => connection::wait_for(clear::run(arguments, out)),
             Command::Reload(arguments) => connection::wait_for(reload::run(arguments, out)),

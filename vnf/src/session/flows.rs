@@ -311,6 +311,16 @@ impl Flows {
         self.contacts.as_ref().is_some_and(|contacts| contacts.contains(mapping, remote))
     }
 
+    /// Memory reserved for all of it, in octets.
+    pub fn bytes(&self) -> usize {
+        let contacts = self.contacts.as_ref().map_or(0, Contacts::bytes);
+        self.sessions.bytes()
+            + self.mappings.bytes()
+            + self.hosts.bytes()
+            + self.ports.bytes()
+            + contacts
+    }
+
     /// Remembers a decision in the session.
     pub fn renew(&mut self, meta: &Meta, next_hop: NextHopId, generation: u32) {
         let session = self.sessions.session_mut(meta.session);
