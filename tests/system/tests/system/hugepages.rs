@@ -18,7 +18,7 @@ fn more_memory_than_there_is_is_refused_with_the_remedy() -> Result<()> {
     let path = world.path("greedy.toml");
     let text = Config { hugepages: "required", ..Config::default() }
         .text("vt-greedy-l", "vt-greedy-w", &world.path("greedy.sock"))
-        .replace("256MiB", "65536GiB");
+        .replace("256MiB", "512GiB");
     std::fs::write(&path, text)?;
     let output = World::program(&["run", "-c", &path.display().to_string()])?;
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
