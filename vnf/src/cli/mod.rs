@@ -11,6 +11,7 @@ mod show;
 mod status;
 mod tables;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -47,10 +48,28 @@ enum Command {
 
 /// Runs the command line of this process and says how it ended: 0 done, 1 failed, 2 wrong use or configuration.
 pub fn main() -> ExitCode {
-    match Arguments::parse().run(&mut io::stdout().lock()) {
+    let arguments = Arguments::parse_from(client_options_last(std::env::args_os()));
+    match arguments.run(&mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => report(&why, &mut io::stderr().lock()),
     }
+}
+
+/// Lets `--socket` and `--json` stand before the command too.
+fn client_options_last(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments = arguments.into_iter().peekable();
+    let mut ordered: Vec<OsString> = arguments.next().into_iter().collect();
+    let mut options = Vec::new();
+    while let Some(option) = arguments.next_if(|a| {
+        a == "--json" || a == "--socket" || a.as_encoded_bytes().starts_with(b"--socket=")
+    }) {
+        let takes_value = option == "--socket";
+        options.push(option);
+        options.extend(arguments.next_if(|_| takes_value));
+    }
+    ordered.extend(arguments);
+    ordered.extend(options);
+    ordered
 }
 
 impl Arguments {

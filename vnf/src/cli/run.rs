@@ -111,7 +111,8 @@ fn read(file: &Path) -> anyhow::Result<(Settings, RunningConfig)> {
 }
 
 fn log_to_stderr() {
-    let level = env_logger::Env::new().filter_or("VNF_LOG", "info");
+    // DPDK logs as errors what it gets around; what makes it fail is part of the error anyway.
+    let level = env_logger::Env::new().filter_or("VNF_LOG", "info,dpdk=off");
     env_logger::Builder::from_env(level).format_target(false).init();
 }
 

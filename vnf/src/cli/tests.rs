@@ -225,3 +225,16 @@ fn a_reader_who_has_seen_enough_is_no_failure() {
         assert!(err.is_empty());
     }
 }
+
+#[test]
+fn client_options_may_stand_before_the_command() {
+    let ordered = |line: &str| {
+        let words = super::client_options_last(line.split(' ').map(Into::into));
+        words.join(std::ffi::OsStr::new(" ")).into_string().expect("UTF-8")
+    };
+    let wanted = "vnf show ports --socket /a --json";
+    assert_eq!(ordered("vnf --socket /a --json show ports"), wanted);
+    assert_eq!(ordered("vnf --socket=/a status"), "vnf status --socket=/a");
+    assert_eq!(ordered("vnf status --socket /a"), "vnf status --socket /a");
+    assert_eq!(ordered("vnf"), "vnf");
+}
