@@ -73,7 +73,8 @@ impl Dispatch {
         outlets: &mut Outlets<'_>,
         now: Tick,
     ) {
-        let (meta, port) = (&burst.meta[slot], burst.arrival[slot]);
+        let (meta, arrival) = (&burst.meta[slot], burst.arrival[slot]);
+        let port = arrival.port;
         let counters = outlets.counters;
         match verdict {
             Verdict::Answer => match local::reply_in_place(&mut packet, meta.key.family) {
@@ -83,7 +84,7 @@ impl Dispatch {
             Verdict::Drop(reason) => counters.dropped(reason),
             Verdict::Fragment => self.fragment(packet, meta, tables, outlets),
             Verdict::HandOver(owner) => {
-                match self.lanes.send(self.worker, owner, Parcel::Flow(packet, port)) {
+                match self.lanes.send(self.worker, owner, Parcel::Flow(packet, arrival)) {
                     Ok(()) => counters.handed_over.add(1),
                     Err(_) => counters.dropped(DropReason::HandoverFull),
                 }
@@ -95,7 +96,7 @@ impl Dispatch {
                     counters.dropped(DropReason::NeighborUnresolved);
                     return;
                 };
-                match self.held.hold(packet, port, meta.egress_of(tables), neighbor, now) {
+                match self.held.hold(packet, arrival, meta.egress_of(tables), neighbor, now) {
                     held::Outcome::First => {
                         (outlets.tell)(Event::Unresolved(meta.egress_of(tables), neighbor));
                     }
@@ -176,12 +177,12 @@ impl Dispatch {
 
     /// Drops packets whose neighbour did not answer, and tells their senders (RFC 1812 4.3.3.1).
     pub fn give_up_waiting(&mut self, tables: &Tables, outlets: &mut Outlets<'_>, now: Tick) {
-        while let Some((mut packet, port)) = self.held.take_overdue(now) {
+        while let Some((mut packet, arrival)) = self.held.take_overdue(now) {
             outlets.counters.dropped(DropReason::NeighborUnresolved);
             let mut meta = Meta::default();
-            if crate::parse::again(&mut packet, &mut meta, port, tables).is_ok() {
+            if crate::parse::again(&mut packet, &mut meta, arrival, tables).is_ok() {
                 let told = Rejection::HostUnreachable;
-                self.reject(&mut packet, told, &meta, port, tables, outlets, now);
+                self.reject(&mut packet, told, &meta, arrival.port, tables, outlets, now);
             }
         }
     }

@@ -8,7 +8,7 @@ use dpdk_bindings::mbuf::Mbuf;
 
 use crate::engine::burst::Burst;
 use crate::engine::counters::Counters;
-use crate::engine::ids::{NextHopId, PortId, Tick};
+use crate::engine::ids::{Arrival, NextHopId, Tick};
 use crate::engine::mask::{BURST, Slot};
 use crate::engine::meta::{Direction, Family, Kind, Meta};
 use crate::engine::tables::Tables;
@@ -25,7 +25,7 @@ use crate::wire::{self, icmp, protocol, transport};
 #[derive(Default)]
 pub struct Egress {
     /// Packets translated towards an external endpoint of ours, to enter again from outside.
-    hairpins: VecDeque<(Mbuf, PortId)>,
+    hairpins: VecDeque<(Mbuf, Arrival)>,
 }
 
 impl Egress {
@@ -68,12 +68,12 @@ impl Egress {
             burst.drop(slot, DropReason::TxFull);
             return;
         }
-        let port = burst.arrival[slot];
-        self.hairpins.push_back((burst.take(slot), port));
+        let arrival = Arrival { hairpin: true, ..burst.arrival[slot] };
+        self.hairpins.push_back((burst.take(slot), arrival));
     }
 
     /// The next packet to enter again from outside, in the order they came.
-    pub fn next_hairpin(&mut self) -> Option<(Mbuf, PortId)> {
+    pub fn next_hairpin(&mut self) -> Option<(Mbuf, Arrival)> {
         self.hairpins.pop_front()
     }
 

@@ -156,7 +156,7 @@ impl Worker {
                         return None;
                     }
                     match lanes.take(from, id)? {
-                        Parcel::Flow(packet, port) => return Some((packet, port)),
+                        Parcel::Flow(packet, arrival) => return Some((packet, arrival)),
                         Parcel::Ready(packet, port, account) => {
                             ready[ready_count] = Some((packet, port, account));
                             ready_count += 1;

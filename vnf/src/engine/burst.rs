@@ -3,7 +3,7 @@
 use dpdk_bindings::mbuf::Mbuf;
 use dpdk_bindings::queue::RxQueue;
 
-use super::ids::PortId;
+use super::ids::{Arrival, PortId};
 use super::mask::{BURST, Column, Mask, Slot};
 use super::meta::Meta;
 use super::verdict::{DropReason, Verdict};
@@ -25,8 +25,8 @@ pub enum Origin {
 /// A burst: packets, what is known of each, and what became of those that left early.
 pub struct Burst {
     packets: Column<Option<Mbuf>>,
-    /// The port on which each packet arrived.
-    pub arrival: Column<PortId>,
+    /// How each packet came in.
+    pub arrival: Column<Arrival>,
     /// What the stages know.
     pub meta: Column<Meta>,
     verdicts: Column<Verdict>,
@@ -57,7 +57,7 @@ impl Burst {
     #[inline]
     pub fn receive(&mut self, queue: &mut RxQueue, port: PortId) -> usize {
         let count = queue.receive(&mut self.packets.0);
-        self.arrival.0 = [port; BURST];
+        self.arrival.0 = [Arrival { port, hairpin: false }; BURST];
         self.start(count, Origin::Port);
         count
     }
@@ -66,13 +66,13 @@ impl Burst {
     pub fn fill(
         &mut self,
         origin: Origin,
-        mut next: impl FnMut() -> Option<(Mbuf, PortId)>,
+        mut next: impl FnMut() -> Option<(Mbuf, Arrival)>,
     ) -> usize {
         let mut count = 0;
         while count < BURST {
-            let Some((packet, port)) = next() else { break };
+            let Some((packet, arrival)) = next() else { break };
             self.packets.0[count] = Some(packet);
-            self.arrival.0[count] = port;
+            self.arrival.0[count] = arrival;
             count += 1;
         }
         self.start(count, origin);

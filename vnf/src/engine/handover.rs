@@ -6,13 +6,13 @@ use crossbeam::queue::ArrayQueue;
 use dpdk_bindings::mbuf::Mbuf;
 
 use super::counters::Counter;
-use super::ids::{PortId, WorkerId};
+use super::ids::{Arrival, PortId, WorkerId};
 use super::transmit::Account;
 
 /// A packet for another worker.
 pub enum Parcel {
     /// Its flow belongs there: to be taken through the pipeline.
-    Flow(Mbuf, PortId),
+    Flow(Mbuf, Arrival),
     /// It is ready, but the port's transmit queue belongs there.
     Ready(Mbuf, PortId, Account),
 }

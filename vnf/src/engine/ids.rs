@@ -12,6 +12,15 @@ impl PortId {
     }
 }
 
+/// How a packet came in.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Arrival {
+    /// By which port, before anything else happened to it.
+    pub port: PortId,
+    /// Whether it has been translated since, and enters again as if from outside (RFC 4787 REQ-9).
+    pub hairpin: bool,
+}
+
 /// A port or an 802.1Q sub-interface of one.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct InterfaceId(pub u8);

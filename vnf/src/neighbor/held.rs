@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use dpdk_bindings::mbuf::Mbuf;
 
 use super::NeighborTable;
-use crate::engine::ids::{InterfaceId, PortId, Tick};
+use crate::engine::ids::{Arrival, InterfaceId, Tick};
 
 /// A packet that waits.
 struct Held {
     packet: Mbuf,
-    arrival: PortId,
+    arrival: Arrival,
     interface: InterfaceId,
     neighbor: IpAddr,
     until: Tick,
@@ -41,7 +41,7 @@ impl HeldPackets {
     pub fn hold(
         &mut self,
         packet: Mbuf,
-        arrival: PortId,
+        arrival: Arrival,
         interface: InterfaceId,
         neighbor: IpAddr,
         now: Tick,
@@ -57,7 +57,7 @@ impl HeldPackets {
     }
 
     /// The next packet whose neighbour has been resolved.
-    pub fn take_resolved(&mut self, neighbors: &NeighborTable) -> Option<(Mbuf, PortId)> {
+    pub fn take_resolved(&mut self, neighbors: &NeighborTable) -> Option<(Mbuf, Arrival)> {
         let at = self.packets.iter().position(|held| {
             let id = neighbors.find(held.interface, held.neighbor);
             id.and_then(|id| neighbors.next_hop(id)).is_some_and(|next_hop| next_hop.resolved)
@@ -67,7 +67,7 @@ impl HeldPackets {
     }
 
     /// The next packet that has waited long enough.
-    pub fn take_overdue(&mut self, now: Tick) -> Option<(Mbuf, PortId)> {
+    pub fn take_overdue(&mut self, now: Tick) -> Option<(Mbuf, Arrival)> {
         let held = self.packets.first().filter(|held| held.until <= now)?;
         let arrival = held.arrival;
         Some((self.packets.remove(0).packet, arrival))

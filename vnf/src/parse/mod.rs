@@ -6,8 +6,8 @@ mod ipv6;
 use dpdk_bindings::cpu;
 use dpdk_bindings::mbuf::Mbuf;
 
-use crate::engine::burst::{Burst, Origin};
-use crate::engine::ids::{InterfaceId, PortId};
+use crate::engine::burst::Burst;
+use crate::engine::ids::{Arrival, InterfaceId, PortId};
 use crate::engine::interfaces::Interface;
 use crate::engine::mask::Mask;
 use crate::engine::meta::{Direction, Family, FlowKey, Kind, Meta};
@@ -31,9 +31,9 @@ impl Parse {
         }
         let mut fragments = Mask::EMPTY;
         for slot in burst.live() {
-            let (port, origin) = (burst.arrival[slot], burst.origin);
+            let arrival = burst.arrival[slot];
             let (packet, meta) = burst.packet_mut(slot);
-            match frame(packet, meta, port, origin, tables) {
+            match frame(packet, meta, arrival, tables) {
                 Ok(()) => fragments.insert_if(slot, meta.fragment),
                 Err(verdict) => burst.settle(slot, verdict),
             }
@@ -49,10 +49,10 @@ impl Parse {
 pub fn again(
     packet: &mut Mbuf,
     meta: &mut Meta,
-    port: PortId,
+    arrival: Arrival,
     tables: &Tables,
 ) -> Result<(), Verdict> {
-    frame(packet, meta, port, Origin::Held, tables)
+    frame(packet, meta, arrival, tables)
 }
 
 /// Reads one frame.
@@ -60,8 +60,7 @@ pub fn again(
 fn frame(
     packet: &mut Mbuf,
     meta: &mut Meta,
-    port: PortId,
-    origin: Origin,
+    arrival: Arrival,
     tables: &Tables,
 ) -> Result<(), Verdict> {
     if packet.segment_count() > 1 {
@@ -73,15 +72,15 @@ fn frame(
         ethernet::IPV4 | ethernet::IPV6 | ethernet::ARP => {
             let untagged =
                 Layer2 { ether_type: header.ether_type.get(), vlan: 0, l3: ethernet::HEADER };
-            (tables.interfaces.arrival(port, 0), untagged)
+            (tables.interfaces.arrival(arrival.port, 0), untagged)
         }
-        _ => tagged(frame, port, tables)?,
+        _ => tagged(frame, arrival.port, tables)?,
     };
     let interface = interface.ok_or(UNKNOWN_ETHERTYPE)?;
-    if header.destination != interface.mac && origin != Origin::Hairpin {
+    if header.destination != interface.mac && !arrival.hairpin {
         accept_group(header.destination, layer2.ether_type)?;
     }
-    meta.ingress = if origin == Origin::Hairpin { InterfaceId::HAIRPIN } else { interface.id };
+    meta.ingress = if arrival.hairpin { InterfaceId::HAIRPIN } else { interface.id };
     meta.l3 = layer2.l3 as u8;
     meta.kind = Kind::Flow;
     meta.fragment = false;
