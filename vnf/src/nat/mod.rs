@@ -2,6 +2,7 @@
 //! here: a new flow is a plan until the ACL has permitted it.
 
 pub mod contacts;
+pub mod deterministic;
 pub mod external_ports;
 pub mod hosts;
 pub mod mappings;
@@ -21,6 +22,7 @@ use crate::forward;
 use crate::session::{Decision, Flows, NIL, Plan};
 use crate::wire::protocol;
 
+pub use deterministic::Deterministic;
 pub use external_ports::ExternalPorts;
 pub use ownership::Ownership;
 pub use table::{NatTable, OutboundRule};

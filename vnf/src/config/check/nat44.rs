@@ -1,6 +1,6 @@
 //! NAT: roles, pool, blocks and fixed translations fit together.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 
@@ -236,19 +236,28 @@ fn deterministic(
         return None;
     }
     let given = read.internal.iter().map(|found| found.value).collect::<Vec<_>>();
-    let internal = if given.is_empty() { subnets.to_vec() } else { given };
-    let size = |net: &Ipv4Net| 1u64 << (32 - net.prefix_len());
+    let internal = if given.is_empty() { apart(subnets) } else { given };
+    // A prefix's own address and its broadcast address are no hosts (RFC 7422 section 2 counts so in its example).
+    let size = |net: &Ipv4Net| match net.prefix_len() {
+        32 => 1,
+        31 => 2,
+        length => (1u64 << (32 - length)) - 2,
+    };
     let hosts: u64 = internal.iter().map(size).sum();
+    let in_pool = |address: Ipv4Addr| nat44.pool.iter().any(|range| range.value.contains(&address));
+    let given_away: HashSet<Ipv4Addr> =
+        nat44.statics.iter().map(|fixed| fixed.settings.external).filter(|a| in_pool(*a)).collect();
     let addresses: u64 = nat44
         .pool
         .iter()
         .map(|found| u64::from(found.value.end().to_bits() - found.value.start().to_bits()) + 1)
-        .sum();
+        .sum::<u64>()
+        .saturating_sub(given_away.len() as u64);
     let kept = |port: &u16| !read.reserved_ports.iter().any(|reserved| reserved.contains(port));
     let ports = nat44.port_range.clone().filter(kept).count() as u64;
     // RFC 7422 section 2.2: hosts of one address, and as many shares again for overflow.
     let shares = hosts.div_ceil(addresses.max(1)) + u64::from(read.overflow_factor);
-    if addresses > 0 && ports / shares.max(1) == 0 {
+    if !nat44.pool.is_empty() && (addresses == 0 || ports / shares.max(1) == 0) {
         let place = read.place.as_ref().unwrap_or(&nat44.place);
         let message = format!(
             "found {hosts} hosts on {addresses} addresses of {ports} ports, expected at least one port for each"
@@ -260,6 +269,18 @@ fn deterministic(
         overflow_factor: read.overflow_factor,
         reserved_ports: read.reserved_ports.clone(),
     })
+}
+
+/// These prefixes without those that lie in another one.
+fn apart(nets: &[Ipv4Net]) -> Vec<Ipv4Net> {
+    let mut apart: Vec<Ipv4Net> = Vec::with_capacity(nets.len());
+    for (at, net) in nets.iter().enumerate() {
+        let within = |other: &Ipv4Net| other != net && other.contains(net);
+        if !nets.iter().any(within) && !nets[..at].contains(net) {
+            apart.push(*net);
+        }
+    }
+    apart
 }
 
 const DEFAULT_BLOCKS: u16 = 4;
