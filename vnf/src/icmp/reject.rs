@@ -25,7 +25,8 @@ pub fn build(
     interface: &Interface,
     pool: &Mempool,
 ) -> Option<Mbuf> {
-    let quotable = packet.len().min(QUOTED);
+    let whole = packet.len();
+    let quotable = if packet.contiguous(whole).is_some() { whole } else { whole.min(QUOTED) };
     let frame = packet.contiguous(quotable)?;
     let mut answer = pool.alloc()?;
     let room = answer.extend(ROOM)?;
@@ -75,7 +76,7 @@ fn v6(rejection: Rejection) -> Error {
     }
 }
 
-/// Octets of the offending frame that an answer can need: the largest ICMPv6 error quotes 1,232, IPv4 errors 548.
+/// Octets of a frame in many segments that an error can need: the largest ICMPv6 error quotes 1,232, IPv4 errors 548.
 const QUOTED: usize = 1400;
 /// The largest answer: an ICMPv6 error of 1,280 octets with Ethernet and a tag.
 const ROOM: usize = 1298;
