@@ -3,6 +3,7 @@
 use dpdk_bindings::mbuf::{Checksum, Mbuf};
 
 use super::{TOO_SHORT, transport, trim};
+use crate::engine::ids::InterfaceId;
 use crate::engine::interfaces::Interface;
 use crate::engine::meta::{Family, FlowKey, Kind, Meta};
 use crate::engine::tables::Tables;
@@ -10,6 +11,7 @@ use crate::engine::verdict::{DropReason, Verdict};
 use crate::icmp::inner;
 use crate::wire::icmp::{self, Class, IcmpHeader};
 use crate::wire::ipv4::{self, Ipv4Header, address, options};
+use crate::wire::transport::has_ports;
 use crate::wire::{self, protocol};
 
 /// Reads an IPv4 packet.
@@ -45,7 +47,7 @@ pub(super) fn read(
     }
     if !address::may_send(header.source)
         || !address::may_be_forwarded_to(header.destination)
-        || header.source == header.destination
+        || header.source == header.destination && meta.ingress != InterfaceId::HAIRPIN
     {
         return Err(Verdict::Drop(DropReason::Martian));
     }
@@ -70,7 +72,7 @@ pub(super) fn read(
     }
     let l4_octets = frame.get(l4..(l3 + total).min(frame.len())).ok_or(TOO_SHORT)?;
     match header.protocol {
-        protocol::UDP | protocol::TCP => {
+        number if has_ports(number) => {
             transport(l4_octets, payload, header.protocol, &mut meta.key, &mut meta.detail)?;
         }
         protocol::ICMP => {
@@ -131,7 +133,7 @@ fn fragment(
         return if hides_header { Err(INVALID) } else { Ok(()) };
     }
     match header.protocol {
-        protocol::TCP | protocol::UDP => {
+        number if has_ports(number) => {
             // The length of a fragmented UDP datagram is beyond this fragment.
             let datagram = usize::from(u16::MAX);
             match transport(l4, datagram, header.protocol, &mut meta.key, &mut meta.detail) {
@@ -171,6 +173,12 @@ fn icmp_message(message: &[u8], meta: &mut Meta, verified: bool) -> Result<(), V
         Class::EchoRequest => meta.key.source_port = header.id.get(),
         Class::EchoReply => meta.key.destination_port = header.id.get(),
         Class::Error => match inner::parse_v4(message) {
+            // It is for whom the quoted packet came from, or it is made up to carry something else past NAT and ACL.
+            Ok(quoted) if u32::from_be_bytes(quoted.source) != meta.key.destination[0] => {
+                if verified {
+                    return Err(Verdict::Drop(DropReason::IcmpErrorUnmatched));
+                }
+            }
             Ok(quoted) => {
                 let quoted_type = message.get(quoted.l4).copied();
                 meta.kind = Kind::IcmpError;

@@ -9,6 +9,7 @@ use crate::engine::verdict::{DropReason, Verdict};
 use crate::icmp::inner;
 use crate::wire::icmp::{Class, IcmpHeader, v6};
 use crate::wire::ipv6::{self, Ipv6Header, address, extensions};
+use crate::wire::transport::has_ports;
 use crate::wire::{self, protocol};
 
 /// Reads an IPv6 packet.
@@ -64,7 +65,7 @@ pub(super) fn read(
         }
     }
     match upper.protocol {
-        protocol::TCP | protocol::UDP => {
+        number if has_ports(number) => {
             let payload = if meta.fragment { usize::from(u16::MAX) } else { total - upper.offset };
             transport(l4, payload, upper.protocol, &mut meta.key, &mut meta.detail)?;
         }
@@ -83,7 +84,10 @@ fn icmpv6(message: &[u8], meta: &mut Meta) -> Result<(), Verdict> {
         Class::EchoRequest => meta.key.source_port = header.id.get(),
         Class::EchoReply => meta.key.destination_port = header.id.get(),
         Class::Error => {
-            if let Ok(quoted) = inner::parse_v6(message) {
+            // It is for whom the quoted packet came from, or it is made up to carry something else past the ACLs.
+            if let Ok(quoted) = inner::parse_v6(message)
+                && words(&quoted.source) == meta.key.destination
+            {
                 let reply = message.get(quoted.l4) == Some(&v6::ECHO_REPLY);
                 meta.kind = Kind::IcmpError;
                 meta.key = about(&quoted, reply);

@@ -77,6 +77,9 @@ fn frame(
         _ => tagged(frame, arrival.port, tables)?,
     };
     let interface = interface.ok_or(UNKNOWN_ETHERTYPE)?;
+    if !header.source.is_unicast() || header.source == interface.mac {
+        return Err(Verdict::Drop(DropReason::EthernetBadSource));
+    }
     if header.destination != interface.mac && !arrival.hairpin {
         accept_group(header.destination, layer2.ether_type)?;
     }
@@ -171,7 +174,8 @@ fn trim(packet: &mut Mbuf, meta: &Meta) {
     }
 }
 
-/// Reads the ports of a TCP segment or UDP datagram and checks its header against the octets that follow the IP header.
+/// Reads the ports of a packet that has some, and checks the header of a TCP segment or UDP datagram against the octets
+/// that follow the IP header.
 #[inline]
 fn transport(
     l4: &[u8],
@@ -180,14 +184,18 @@ fn transport(
     key: &mut FlowKey,
     detail: &mut u8,
 ) -> Result<(), Verdict> {
-    let head = l4.first_chunk::<8>().ok_or(TOO_SHORT)?;
+    let head = l4.first_chunk::<4>().ok_or(TOO_SHORT)?;
     key.source_port = u16::from_be_bytes([head[0], head[1]]);
     key.destination_port = u16::from_be_bytes([head[2], head[3]]);
     if protocol == protocol::UDP {
-        let length = usize::from(u16::from_be_bytes([head[4], head[5]]));
+        let datagram = l4.first_chunk::<8>().ok_or(TOO_SHORT)?;
+        let length = usize::from(u16::from_be_bytes([datagram[4], datagram[5]]));
         if length < 8 || length > payload {
             return Err(Verdict::Drop(DropReason::TransportBadHeader));
         }
+        return Ok(());
+    }
+    if protocol != protocol::TCP {
         return Ok(());
     }
     let segment = l4.first_chunk::<20>().ok_or(TOO_SHORT)?;
