@@ -192,6 +192,8 @@ fn translate(frame: &mut [u8], meta: &Meta, session: &Session) -> Result<(), Dro
     }
     let l4 = frame.get_mut(usize::from(meta.l4)..).ok_or(DropReason::TooShort)?;
     let (at, checksum_at) = match meta.key.protocol {
+        // Only who asks from inside has an identifier that stands for a port; others pass a static mapping as they are.
+        protocol::ICMP if !is_query_of_inside(meta) => return Ok(()),
         protocol::ICMP => (icmp::ID, icmp::CHECKSUM),
         number => {
             let at = if meta.direction == Direction::Outbound { 0 } else { 2 };
@@ -211,6 +213,16 @@ fn translate(frame: &mut [u8], meta: &Meta, session: &Session) -> Result<(), Dro
     Ok(())
 }
 
+/// Whether an ICMP packet asks from inside or answers to there.
+fn is_query_of_inside(meta: &Meta) -> bool {
+    let kind = if meta.direction == Direction::Outbound {
+        icmp::v4::ECHO_REQUEST
+    } else {
+        icmp::v4::ECHO_REPLY
+    };
+    meta.detail == kind
+}
+
 #[inline]
 fn write(octets: &mut [u8], at: usize, word: u16) -> Result<(), DropReason> {
     let field = octets.get_mut(at..at + 2).ok_or(DropReason::TooShort)?;
@@ -228,7 +240,10 @@ fn quoted(packet: &mut Mbuf, meta: &Meta, session: &Session) -> Result<(), DropR
     let length = packet.len();
     let octets = packet.contiguous(length).ok_or(DropReason::IcmpErrorUnmatched)?;
     let octets = octets.get_mut(usize::from(meta.l3)..).ok_or(DropReason::TooShort)?;
-    let (address, port) = session.rewrite(meta.direction);
+    let (address, mut port) = session.rewrite(meta.direction);
+    if session.protocol() == protocol::ICMP && session.opened_by() == Direction::Inbound {
+        port = session.key(Direction::Outbound).destination_port; // the identifier of who asks stays
+    }
     let endpoint = inner::Endpoint { address: address.to_be_bytes(), port };
     let rewrite = match meta.direction {
         Direction::Inbound => inner::Rewrite {
