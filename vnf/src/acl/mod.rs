@@ -84,6 +84,7 @@ impl Acl {
                 let octets = burst.meta[slot].ip_length.into();
                 tables.acl.count(self.worker, acl, answer.rule, octets);
             }
+            flows.decisions[slot].asked = true;
             match answer.action {
                 AclAction::Permit => flows.decisions[slot].stateful |= answer.stateful,
                 AclAction::Deny => burst.drop(slot, DropReason::AclDenied),
@@ -97,7 +98,7 @@ impl Acl {
 }
 
 /// The ACL that is asked about a packet on one side. For a reply that is decided again it is the other side's: what was
-/// permitted is the flow as it was opened.
+/// permitted is the flow as it was opened, unless its rule wants replies to have their own.
 fn acl_of(slot: Slot, side: Side, burst: &Burst, flows: &Flows, tables: &Tables) -> Option<usize> {
     let meta = &burst.meta[slot];
     let (entered, leaves) = if replies(meta, &flows.decisions[slot], flows) {
@@ -113,14 +114,18 @@ fn acl_of(slot: Slot, side: Side, burst: &Burst, flows: &Flows, tables: &Tables)
 }
 
 fn replies(meta: &Meta, decision: &FlowDecision, flows: &Flows) -> bool {
-    decision.plan == Plan::Renew
+    as_opened(meta, decision, flows)
         && flows.sessions.session(meta.session).opened_by() != meta.direction
+}
+
+fn as_opened(meta: &Meta, decision: &FlowDecision, flows: &Flows) -> bool {
+    decision.plan == Plan::Renew && !flows.sessions.session(meta.session).stateless()
 }
 
 /// What the rules see: real addresses, and of a reply the flow as it was opened.
 fn acl_key(meta: &Meta, slot: Slot, flows: &Flows) -> AclKey {
     let decision = &flows.decisions[slot];
-    let (key, icmp_type) = if decision.plan == Plan::Renew {
+    let (key, icmp_type) = if as_opened(meta, decision, flows) {
         let session = flows.sessions.session(meta.session);
         (session.real_key(session.opened_by()), None)
     } else {

@@ -87,9 +87,10 @@ fn admit(
     check(meta, tables)?;
     if decision.plan == Plan::Renew {
         flows.renew(meta, meta.next_hop, tables.generation);
+        flows.judge(meta, &decision);
         return Ok(());
     }
-    if !decision.stateful {
+    if !decision.wants_session() {
         return Ok(());
     }
     // Another packet of the same burst may have opened the session by now.
@@ -97,6 +98,12 @@ fn admit(
         (meta.session, meta.direction) = (session, direction);
         flows.renew(meta, meta.next_hop, tables.generation);
         return Ok(());
+    }
+    // Two forwards to one server: its answers could not be told apart.
+    if matches!(decision.plan, Plan::Admit(_))
+        && flows.sessions.find_one(&decision.real.reversed()).is_some()
+    {
+        return Err(Verdict::Drop(DropReason::NatFiltered));
     }
     if meta.kind == Kind::LaterFragment {
         // Its first fragment opened no session, so it was refused.
@@ -150,6 +157,17 @@ pub fn route(meta: &mut Meta, key: &FlowKey, tables: &Tables) -> Result<Option<I
 fn is_broadcast(interface: InterfaceId, destination: IpAddr, tables: &Tables) -> bool {
     let IpAddr::V4(destination) = destination else { return false };
     tables.interfaces.find(interface).is_some_and(|interface| interface.is_broadcast(destination))
+}
+
+/// Whether an address can only stand in the source of a packet that was made up: one of the VNF's own, or the NAT's.
+pub fn is_own_source(key: &FlowKey, tables: &Tables) -> bool {
+    is_local(&key.reversed(), tables)
+        || key.family == Family::Ipv4 && tables.nat.is_external(key.source[0])
+}
+
+/// Whether a packet comes from an address that is valid on its link only (RFC 4291 2.5.6).
+pub fn is_from_link_local(key: &FlowKey) -> bool {
+    key.family == Family::Ipv6 && key.source[0] >> 22 == 0xfe80 >> 6
 }
 
 /// Whether a packet is for one of the VNF's own addresses.

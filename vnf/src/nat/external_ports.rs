@@ -116,6 +116,11 @@ impl ExternalPorts {
         self.position(address).is_some()
     }
 
+    /// Whether an endpoint is one of the worker's.
+    pub fn owns(&self, (address, port): Endpoint) -> bool {
+        self.position(address).is_some_and(|at| self.addresses[at].ports.contains(&port))
+    }
+
     /// An address for a host that has none yet, spread by `random`: one with a free port if there is any.
     pub fn choose(&self, protocol: u8, random: u64) -> Option<u32> {
         let space = space_of(protocol)?;

@@ -174,6 +174,14 @@ impl Mappings {
         Some(id)
     }
 
+    /// Keeps further sessions of the internal endpoint from finding the mapping.
+    pub fn hide(&mut self, id: u32) {
+        let mapping = &self.mappings[id as usize];
+        let inside = self.hash(mapping.protocol, mapping.internal(), Side::Internal);
+        self.endpoints.remove(inside, id << 1);
+        self.mappings[id as usize].endpoint_independent = false;
+    }
+
     /// One more session goes through the mapping.
     pub fn join(&mut self, id: u32, session: u32) {
         let mapping = &mut self.mappings[id as usize];

@@ -97,17 +97,28 @@ impl Nat {
         if meta.session.is_some() {
             let session = flows.sessions.session(meta.session);
             let real = session.real_key(meta.direction);
-            let neighbor = if session.next_hop(meta.direction) == NextHopId::HAIRPIN {
+            let translated = session.translated();
+            // Reconfigured, if its packets came in here before; else somebody makes them up.
+            if translated
+                && tables.interfaces.role(meta.ingress) != Some(side(meta.direction))
+                && !session.came_in_by(meta.direction, meta.ingress)
+            {
+                return Err(Verdict::Drop(DropReason::Martian));
+            }
+            let hairpins = translated
+                && meta.direction == Direction::Outbound
+                && tables.nat.hairpinning()
+                && tables.nat.is_external(real.destination[0]);
+            let neighbor = if hairpins {
                 (meta.next_hop, meta.egress) = (NextHopId::HAIRPIN, InterfaceId::HAIRPIN);
                 None
             } else {
                 forward::route(&mut meta, &real, tables)?
             };
             let expected = self.translation_expected(meta.ingress, meta.egress, &real, tables);
-            let translated = session.translated();
             if expected == translated && flows.still_valid(meta.session, tables) {
                 flows.decisions[slot] =
-                    Decision { real, plan: Plan::Renew, neighbor, stateful: true };
+                    Decision { real, plan: Plan::Renew, neighbor, ..Decision::default() };
                 burst.meta[slot] = meta;
                 return Ok(());
             }
@@ -129,35 +140,31 @@ impl Nat {
         tables: &Tables,
     ) -> Result<Decision, Verdict> {
         let role = tables.interfaces.role(meta.ingress);
-        if meta.kind == Kind::IcmpError {
-            // No session: it is about nothing NAT knows. Elsewhere it is a packet like any other.
+        // No session: it is about nothing NAT knows. Where nothing is translated it is a packet like any other.
+        let unmatched_error = meta.kind == Kind::IcmpError;
+        const UNMATCHED: Result<Decision, Verdict> =
+            Err(Verdict::Drop(DropReason::IcmpErrorUnmatched));
+        if unmatched_error {
             meta.key = crate::parse::outer_key(burst.packet(slot).data(), meta);
             meta.kind = Kind::Flow;
-            let translated = match role {
-                Some(NatRole::External) => tables.nat.is_external(meta.key.destination[0]),
-                Some(NatRole::Internal) => true,
-                None => false,
-            };
-            if translated
-                && meta.key.family == Family::Ipv4
-                && !forward::is_local(&meta.key, tables)
-            {
-                return Err(Verdict::Drop(DropReason::IcmpErrorUnmatched));
-            }
         }
         let key = meta.key;
+        if meta.ingress != InterfaceId::HAIRPIN && forward::is_own_source(&key, tables) {
+            return Err(Verdict::Drop(DropReason::Martian));
+        }
         if key.family == Family::Ipv4 {
             let destination = (key.destination[0], key.destination_port);
             if tables.nat.is_external(destination.0) {
                 match role {
+                    Some(_) if unmatched_error && !forward::is_local(&key, tables) => {
+                        return UNMATCHED;
+                    }
                     Some(NatRole::External) => {
                         if let Some(decision) = self.admit(meta, flows, tables)? {
                             return Ok(decision);
                         }
                     }
-                    Some(NatRole::Internal)
-                        if tables.nat.hairpinning() && !forward::is_local(&key, tables) =>
-                    {
+                    Some(NatRole::Internal) if self.hairpins(&key, flows, tables) => {
                         meta.next_hop = NextHopId::HAIRPIN;
                         meta.egress = InterfaceId::HAIRPIN;
                         return self.translate(meta, tables);
@@ -167,6 +174,9 @@ impl Nat {
             }
         }
         let neighbor = forward::route(meta, &key, tables)?;
+        if meta.next_hop != NextHopId::LOCAL && forward::is_from_link_local(&key) {
+            return Err(Verdict::Drop(DropReason::Martian)); // RFC 4291 2.5.6
+        }
         if key.family == Family::Ipv4 && role == Some(NatRole::External) {
             let straight = tables.interfaces.role(meta.egress) == Some(NatRole::Internal)
                 && meta.next_hop != NextHopId::LOCAL;
@@ -175,6 +185,9 @@ impl Nat {
             }
         }
         if self.translation_expected(meta.ingress, meta.egress, &key, tables) {
+            if unmatched_error {
+                return UNMATCHED;
+            }
             return Ok(Decision { neighbor, ..self.translate(meta, tables)? });
         }
         let owner = self.ownership.of_pair(&key);
@@ -182,7 +195,27 @@ impl Nat {
             return Err(Verdict::HandOver(owner));
         }
         let plan = if meta.next_hop == NextHopId::LOCAL { Plan::Local } else { Plan::Plain };
-        Ok(Decision { real: key, plan, neighbor, stateful: false })
+        Ok(Decision { real: key, plan, neighbor, ..Decision::default() })
+    }
+
+    /// Whether a packet from inside to an address of the NAT goes back to the inside: not what the VNF answers itself,
+    /// where the address is its own too.
+    fn hairpins(&self, key: &FlowKey, flows: &Flows, tables: &Tables) -> bool {
+        if !tables.nat.hairpinning() {
+            return false;
+        }
+        let external = (key.destination[0], key.destination_port);
+        if !forward::is_local(key, tables)
+            || tables.nat.fixed_internal(key.protocol, external).is_some()
+        {
+            return true;
+        }
+        let owner = self.ownership.of_external(&tables.nat, key.protocol, external);
+        tables.nat.allows_dynamic(key.protocol, external)
+            && match owner == self.worker {
+                true => flows.mappings.of_external(key.protocol, external).is_some(),
+                false => matches!(key.protocol, protocol::TCP | protocol::UDP), // the owner knows
+            }
     }
 
     /// Whether packets between these interfaces are translated (a pool destination apart).
@@ -230,7 +263,7 @@ impl Nat {
                 _ => return Err(Verdict::Drop(DropReason::NatUnsupported)),
             },
         };
-        Ok(Decision { real: key, plan, neighbor: None, stateful: true })
+        Ok(Decision { real: key, plan, ..Decision::default() })
     }
 
     /// Plans a flow from outside to an address of the NAT; `None` when the address is the VNF's own too and the packet
@@ -265,7 +298,15 @@ impl Nat {
         let mut real = key;
         (real.destination[0], real.destination_port) = internal;
         let neighbor = forward::route(meta, &real, tables)?;
-        Ok(Some(Decision { real, plan: Plan::Admit(mapping), neighbor, stateful: true }))
+        Ok(Some(Decision { real, plan: Plan::Admit(mapping), neighbor, ..Decision::default() }))
+    }
+}
+
+/// The side of the NAT that packets of a translated session come from.
+fn side(direction: Direction) -> NatRole {
+    match direction {
+        Direction::Outbound => NatRole::Internal,
+        Direction::Inbound => NatRole::External,
     }
 }
 

@@ -29,6 +29,18 @@ impl Plan {
     }
 }
 
+impl Decision {
+    /// Whether the flow gets a session.
+    pub fn wants_session(&self) -> bool {
+        self.stateful || self.plan.translates()
+    }
+
+    /// Whether replies need a rule of their own although there is a session.
+    pub fn is_stateless(&self) -> bool {
+        self.asked && !self.stateful
+    }
+}
+
 /// The decision about one packet, as it grows from stage to stage.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Decision {
@@ -38,6 +50,8 @@ pub struct Decision {
     pub plan: Plan,
     /// The neighbour it goes to, where it has no number yet.
     pub neighbor: Option<IpAddr>,
+    /// Whether an ACL was asked.
+    pub asked: bool,
     /// Whether a rule wants replies to pass without a rule of their own.
     pub stateful: bool,
 }

@@ -11,7 +11,6 @@ use crate::engine::counters::CloseCause;
 use crate::engine::ids::{NextHopId, SessionId, Tick};
 use crate::engine::mask::Column;
 use crate::engine::meta::{Direction, Meta};
-use crate::engine::record::{Record, Recorded, Recorder};
 use crate::engine::tables::Tables;
 use crate::engine::verdict::DropReason;
 use crate::nat::contacts::Contacts;
@@ -56,8 +55,6 @@ pub struct Flows {
     pub decisions: Column<Decision>,
     /// Sessions opened and closed since start.
     pub turnover: Turnover,
-    /// Puts translated sessions on record.
-    pub recorder: Recorder,
     random: SmallRng,
 }
 
@@ -85,7 +82,6 @@ impl Flows {
                 .transpose()?,
             decisions: Column::default(),
             turnover: Turnover::default(),
-            recorder: Recorder::default(),
             random: SmallRng::from_rng(&mut rand::rng()),
         })
     }
@@ -108,6 +104,7 @@ impl Flows {
             ingress: meta.ingress,
             next_hop: meta.next_hop,
             generation: tables.generation,
+            stateless: decision.is_stateless(),
             mapping: NIL,
             host: NIL,
         };
@@ -129,9 +126,6 @@ impl Flows {
                     self.hosts.host_mut(opening.host).sessions += 1;
                 }
                 self.turnover.opened += 1;
-                if self.recorder.sessions() {
-                    self.record(session, Recorded::Opened, now);
-                }
                 Ok(session)
             }
             Err(_) => {
@@ -195,11 +189,12 @@ impl Flows {
     ) -> Result<u32, DropReason> {
         let protocol = opening.key.protocol;
         let endpoint_independent = tables.nat.endpoint_independent_mapping();
-        if endpoint_independent
-            && let Some(id) = self.mappings.of_internal(protocol, internal)
-            && tables.nat.allows_dynamic(protocol, self.mappings.mapping(id).external())
-        {
-            return Ok(id);
+        if endpoint_independent && let Some(id) = self.mappings.of_internal(protocol, internal) {
+            if self.may_keep(protocol, self.mappings.mapping(id).external(), tables) {
+                return Ok(id);
+            }
+            // Its sessions end one by one; the endpoint's next ones share the mapping opened here.
+            self.mappings.hide(id);
         }
         let paired = self.hosts.host(opening.host).external;
         let address = if self.ports.has(paired) {
@@ -236,9 +231,6 @@ impl Flows {
 
     /// Ends a session and whatever lived for it alone.
     pub fn close(&mut self, id: SessionId, cause: CloseCause, now: Tick) {
-        if self.recorder.sessions() {
-            self.record(id, Recorded::Closed, now);
-        }
         // RFC 6888 REQ-8: an endpoint rests unless TCP's own state machine says that its connection is over.
         let session = self.sessions.session(id);
         let (state, opened_by) = (session.tcp_state(), session.opened_by());
@@ -260,24 +252,6 @@ impl Flows {
             self.hosts.close_if_idle(closed.host);
         }
         self.turnover.closed[cause as usize] += 1;
-    }
-
-    /// Puts a session on record that was just opened, or is about to be closed.
-    #[cold]
-    fn record(&mut self, id: SessionId, event: Recorded, now: Tick) {
-        let session = self.sessions.session(id);
-        let Some(external) = session.external() else { return };
-        let key = session.real_key(Direction::Outbound);
-        let internal = (key.source[0], key.source_port);
-        let sharing = match self.sessions.mapping_of(id) {
-            NIL => None,
-            mapping => {
-                let sharing = self.mappings.mapping(mapping).sessions();
-                Some(if event == Recorded::Closed { sharing - 1 } else { sharing })
-            }
-        };
-        let protocol = key.protocol;
-        self.recorder.put(Record { at: now, internal, external, sharing, protocol, event });
     }
 
     fn end_mapping(&mut self, id: u32, afterwards: Afterwards, now: Tick) {
@@ -320,8 +294,13 @@ impl Flows {
         let internal = (key.source[0], key.source_port);
         match self.sessions.mapping_of(id) {
             NIL => tables.nat.fixed_internal(key.protocol, external) == Some(internal),
-            _ => tables.nat.allows_dynamic(key.protocol, external),
+            _ => self.may_keep(key.protocol, external, tables),
         }
+    }
+
+    /// Whether a dynamic mapping may keep its external endpoint: it is the pool's, and this worker's.
+    fn may_keep(&self, protocol: u8, external: Endpoint, tables: &Tables) -> bool {
+        tables.nat.allows_dynamic(protocol, external) && self.ports.owns(external)
     }
 
     /// Milliseconds until a mapping ends if nothing comes: those of its latest session.
@@ -347,6 +326,14 @@ impl Flows {
             + self.hosts.bytes()
             + self.ports.bytes()
             + contacts
+    }
+
+    /// Remembers whether the rule that permits a flow as it was opened lets replies pass too.
+    pub fn judge(&mut self, meta: &Meta, decision: &Decision) {
+        let session = self.sessions.session_mut(meta.session);
+        if session.opened_by() == meta.direction {
+            session.set_stateless(decision.is_stateless());
+        }
     }
 
     /// Remembers a decision in the session.

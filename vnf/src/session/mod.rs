@@ -49,6 +49,7 @@ const _: () = assert!(size_of::<Session>() == 64, "one cache line per session");
 const KIND_IPV6: u8 = 1;
 const KIND_TRANSLATED: u8 = 2;
 const FLAG_OPENED_INBOUND: u8 = 1;
+const FLAG_STATELESS: u8 = 2;
 
 /// The part of a session that only opening, closing and listing touch.
 #[derive(Debug, zerocopy::FromZeros)]
@@ -81,6 +82,8 @@ pub struct Opening {
     pub next_hop: NextHopId,
     /// The tables under which this was decided.
     pub generation: u32,
+    /// Whether replies need a rule of their own.
+    pub stateless: bool,
     /// The dynamic mapping, or [`NIL`].
     pub mapping: u32,
     /// The host that pays, or [`NIL`].
@@ -108,6 +111,7 @@ impl Session {
             flags: if opening.direction == Direction::Inbound { FLAG_OPENED_INBOUND } else { 0 },
             ingress: [InterfaceId::NONE.0; 2],
         };
+        session.set_stateless(opening.stateless);
         session.decide(opening.direction, opening.ingress, opening.next_hop, opening.generation);
         match key.family {
             Family::Ipv4 => {
@@ -236,6 +240,11 @@ impl Session {
             && self.next_hops[at] != NextHopId::NONE.0
     }
 
+    /// Whether packets that go this way were last seen to come in here.
+    pub fn came_in_by(&self, direction: Direction, ingress: InterfaceId) -> bool {
+        self.ingress[direction.index()] == ingress.0
+    }
+
     /// Remembers what was decided. A new generation forgets what was decided about the other direction.
     pub fn decide(
         &mut self,
@@ -285,6 +294,17 @@ impl Session {
     /// Which way the packet went that opened the session.
     pub fn opened_by(&self) -> Direction {
         if self.flags & FLAG_OPENED_INBOUND == 0 { Direction::Outbound } else { Direction::Inbound }
+    }
+
+    /// Whether replies need a rule of their own.
+    pub fn stateless(&self) -> bool {
+        self.flags & FLAG_STATELESS != 0
+    }
+
+    /// Notes whether replies need a rule of their own.
+    pub fn set_stateless(&mut self, stateless: bool) {
+        self.flags =
+            if stateless { self.flags | FLAG_STATELESS } else { self.flags & !FLAG_STATELESS };
     }
 
     /// Notes a packet: what counts as a refresh restarts the timeout (RFC 4787 REQ-6: outbound always does).

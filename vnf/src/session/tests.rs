@@ -25,6 +25,7 @@ fn opening(key: FlowKey, external: Option<(u32, u16)>) -> Opening {
         ingress: InterfaceId(0),
         next_hop: NextHopId(7),
         generation: 3,
+        stateless: false,
         mapping: NIL,
         host: NIL,
     }
