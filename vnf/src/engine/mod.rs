@@ -10,7 +10,6 @@ pub mod interfaces;
 pub mod mask;
 pub mod message;
 pub mod meta;
-pub mod record;
 pub mod tables;
 pub mod transmit;
 pub mod verdict;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::interfaces::InterfaceTable;
 use crate::acl::AclTable;
-use crate::config::NatLog;
 use crate::forward::RouteTable;
 use crate::nat::NatTable;
 use crate::neighbor::NeighborTable;
@@ -30,6 +29,4 @@ pub struct Tables {
     pub timeouts: Timeouts,
     /// Limits per host.
     pub limits: Limits,
-    /// What is put on record about translations.
-    pub log: NatLog,
 }

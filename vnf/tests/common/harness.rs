@@ -396,6 +396,11 @@ impl Harness {
         panic!("the workers do not come to rest");
     }
 
+    /// Lets the workers run until nothing moves, while nobody takes off what they transmit.
+    pub fn turn_without_collecting(&mut self) {
+        while self.workers.iter_mut().map(|worker| worker.turn(self.now)).sum::<usize>() > 0 {}
+    }
+
     fn collect(&mut self) {
         for end in &mut self.ports {
             while let Some(mbuf) = end.far.collect() {

@@ -313,7 +313,8 @@ impl Packet {
             }
             Upper::Other(_) => (Vec::new(), None),
             Upper::Tcp { ports, flags, sequence, acknowledgment } => {
-                let mut header = TcpHeader::new(ports.0, ports.1, *sequence, 8192);
+                let window = if flags.contains('R') { 0 } else { 8192 };
+                let mut header = TcpHeader::new(ports.0, ports.1, *sequence, window);
                 header.syn = flags.contains('S');
                 header.ack = flags.contains('A');
                 header.fin = flags.contains('F');

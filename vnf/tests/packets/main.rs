@@ -3,5 +3,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod record;
+mod access;
+mod checksums;
+mod filtering;
+mod fixed;
+mod hairpin;
+mod icmp_errors;
+mod limits;
+mod local;
+mod neighbors;
+mod routing;
 mod translation;

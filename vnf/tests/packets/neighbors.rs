@@ -1,0 +1,156 @@
+//! ARP and neighbour discovery: answers, and packets that wait.
+
+use crate::common::*;
+
+const LAN: [u8; 6] = [2, 0, 0, 0, 0, 1];
+const WAN: [u8; 6] = [2, 0, 0, 0, 0, 2];
+
+#[test]
+fn arp_is_answered_for_own_and_pool_addresses() {
+    for_workers(|workers| {
+        let config = Config::new("nat44.toml")
+            .replace("pool = [\"198.51.100.10\"]", "pool = [\"198.51.100.10\", \"203.0.113.1\"]")
+            .more("[[nat44.static]]\nexternal = \"198.51.100.20\"\ninternal = \"10.0.0.4\"");
+        let mut vnf = Harness::new(config, workers);
+        let gateway = ("198.51.100.254", mac_of(address("198.51.100.254")));
+        for (port, own, (sender, sender_mac), target) in [
+            ("lan", LAN, ("10.0.0.9", mac_of(address("10.0.0.9"))), "10.0.0.1"),
+            ("wan", WAN, gateway, "198.51.100.1"),
+            ("wan", WAN, gateway, "198.51.100.10"),
+            ("wan", WAN, gateway, "198.51.100.20"),
+        ] {
+            vnf.send_frame(port, &arp_request(sender, target));
+            vnf.expect_frame(port, &arp(2, sender_mac, (own, target), (sender_mac, sender)));
+            let seen = vnf.sightings();
+            assert_eq!(seen.len(), 1);
+            assert_eq!((seen[0].address, seen[0].mac.0), (address(sender), sender_mac));
+        }
+        vnf.forget_counts();
+        // Of other hosts, of a pool address that is not of this link, of the other port.
+        for (port, sender, target) in [
+            ("lan", "10.0.0.9", "10.0.0.8"),
+            ("wan", "198.51.100.254", "203.0.113.1"),
+            ("lan", "10.0.0.9", "198.51.100.10"),
+            ("lan", "10.0.0.9", "198.51.100.1"),
+        ] {
+            vnf.send_frame(port, &arp_request(sender, target));
+            vnf.counted(["punted"]);
+            assert!(vnf.sightings().is_empty());
+        }
+    });
+}
+
+#[test]
+fn whoever_claims_an_own_address_is_not_believed() {
+    for_workers(|workers| {
+        let mut vnf = Harness::new("nat44.toml", workers);
+        let thief = [2, 9, 9, 9, 9, 9];
+        vnf.send_frame("lan", &arp(2, LAN, (thief, "10.0.0.1"), (LAN, "10.0.0.1")));
+        vnf.counted(["arp-invalid"]);
+        vnf.send_frame("lan", &arp(1, [0xff; 6], (thief, "10.0.0.1"), ([0; 6], "10.0.0.1")));
+        vnf.counted(["arp-invalid"]);
+        assert!(vnf.sightings().is_empty());
+    });
+}
+
+#[test]
+fn packets_wait_in_order_until_their_neighbour_is_known() {
+    for_workers(|workers| {
+        let mut vnf = Harness::new("router.toml", workers);
+        let packets: Vec<Packet> =
+            (0..3u8).map(|n| udp("10.1.0.2:5000", "192.0.2.77:53").payload(&[n])).collect();
+        for packet in &packets {
+            vnf.send("left", packet);
+        }
+        vnf.expect_nothing();
+        vnf.counted(["3 held"]);
+        assert_eq!(vnf.unresolved(), [("right".to_owned(), address("192.0.2.77"))]);
+        vnf.resolve("right", "192.0.2.77");
+        let mut found: Vec<Vec<u8>> = (0..3).map(|_| vnf.take("right").0).collect();
+        if workers == 1 {
+            let expected: Vec<Vec<u8>> =
+                packets.iter().map(|p| p.frame((mac_of(p.destination), WAN), 63)).collect();
+            assert_eq!(found, expected);
+        }
+        found.sort();
+        found.dedup();
+        assert_eq!(found.len(), 3);
+        vnf.counted(["-3 held", "3 right.transmitted"]);
+    });
+}
+
+#[test]
+fn a_translated_packet_waits_before_anything_is_spent_on_it() {
+    for_workers(|workers| {
+        let mut vnf = Harness::new("nat44.toml", workers);
+        vnf.unresolve("wan", "198.51.100.254");
+        let question = udp("10.0.0.2:5000", "203.0.113.7:53");
+        vnf.send("lan", &question);
+        vnf.counted(["held"]);
+        vnf.resolve("wan", "198.51.100.254");
+        vnf.expect_translated("wan", &question);
+        vnf.counted(["-1 held", "sessions_opened", "wan.transmitted"]);
+    });
+}
+
+#[test]
+fn packets_of_known_flows_wait_too() {
+    for_workers(|workers| {
+        let mut vnf = Harness::new("nat44.toml", workers);
+        let question = udp("10.0.0.2:5000", "203.0.113.7:53");
+        vnf.send("lan", &question);
+        let external = vnf.expect_translated("wan", &question);
+        vnf.unresolve("wan", "198.51.100.254");
+        vnf.forget_counts();
+        vnf.send("lan", &question);
+        vnf.counted(["held"]);
+        assert_eq!(vnf.unresolved(), [("wan".to_owned(), address("198.51.100.254"))]);
+        vnf.resolve("wan", "198.51.100.254");
+        vnf.expect("wan", &question.from(external));
+        vnf.counted(["-1 held", "wan.transmitted"]);
+    });
+}
+
+#[test]
+fn a_neighbour_that_does_not_answer_is_reported_unreachable() {
+    for_workers(|workers| {
+        let mut vnf = Harness::new("router.toml", workers);
+        let packet = udp("10.1.0.2:5000", "192.0.2.77:53");
+        vnf.send("left", &packet);
+        vnf.advance(seconds(2));
+        vnf.counted(["held"]);
+        vnf.advance(seconds(2));
+        vnf.expect("left", &icmp_error_from_vnf("10.1.0.1", 3, 1, &packet));
+        vnf.counted(["-1 held", "neighbor-unresolved", "originated", "left.transmitted"]);
+        let packet = udp("[fd00:a::2]:5000", "[fd00:b::77]:53");
+        vnf.send("left", &packet);
+        vnf.advance(seconds(4));
+        vnf.expect("left", &icmp_error_from_vnf("fd00:a::1", 1, 3, &packet));
+    });
+}
+
+#[test]
+fn few_packets_wait_for_one_neighbour() {
+    let mut vnf = Harness::new("router.toml", 1);
+    let packet = udp("10.1.0.2:5000", "192.0.2.77:53");
+    for _ in 0..20 {
+        vnf.send("left", &packet);
+    }
+    vnf.counted(["8 held", "12 neighbor-unresolved"]);
+    // Others are not kept from waiting.
+    vnf.send("left", &packet.to("192.0.2.78:53"));
+    vnf.counted(["held"]);
+}
+
+#[test]
+fn a_scan_of_a_link_does_not_use_up_buffers() {
+    let mut vnf = Harness::new("router.toml", 1);
+    for host in 0..2000 {
+        let packet = udp("[fd00:a::2]:5000", format!("[fd00:b::1:{host:x}]:53"));
+        vnf.send("left", &packet);
+    }
+    vnf.counted(["256 held", "1744 neighbor-unresolved"]);
+    let known = udp("[fd00:a::2]:5000", "[fd00:b::2]:53");
+    vnf.send("left", &known);
+    vnf.expect("right", &known);
+}
