@@ -158,6 +158,11 @@ impl FromStr for Spec {
         {
             return Err(SpecError::Missing(text.to_owned(), kind.keys[0].0));
         }
+        if let Some((key, value)) = kind.unless_given
+            && !arguments.contains(&format!(",{key}="))
+        {
+            arguments.push_str(&format!(",{key}={value}"));
+        }
         spec.device = match kind.driver {
             "" => Device::Pci(arguments),
             "net_ring" => Device::Virtual("net_ring", format!("_{arguments}")),
@@ -192,6 +197,8 @@ struct Kind {
     /// DPDK's name of the key without which there is no device.
     required: Option<&'static str>,
     always: &'static str,
+    /// DPDK's key and value where the user does not say otherwise.
+    unless_given: Option<(&'static str, &'static str)>,
     /// Our key, DPDK's key.
     keys: &'static [(&'static str, &'static str)],
 }
@@ -203,6 +210,7 @@ const KINDS: [Kind; 6] = [
         positional: None,
         required: Some("iface"),
         always: "",
+        unless_given: None,
         keys: &[("iface", "iface")],
     },
     Kind {
@@ -211,6 +219,8 @@ const KINDS: [Kind; 6] = [
         positional: None,
         required: Some("socket"),
         always: "",
+        // A path names a file, as everywhere else, not an abstract socket.
+        unless_given: Some(("socket-abstract", "no")),
         keys: &[
             ("socket", "socket"),
             ("role", "role"),
@@ -227,6 +237,7 @@ const KINDS: [Kind; 6] = [
         required: None,
         // Otherwise the driver invents frames as fast as it is asked.
         always: ",no-rx=1",
+        unless_given: None,
         keys: &[],
     },
     Kind {
@@ -235,6 +246,7 @@ const KINDS: [Kind; 6] = [
         positional: Some("an address such as pci:0000:01:00.0"),
         required: None,
         always: "",
+        unless_given: None,
         keys: &[],
     },
     Kind {
@@ -243,6 +255,7 @@ const KINDS: [Kind; 6] = [
         positional: Some("a name such as ring:a"),
         required: None,
         always: "",
+        unless_given: None,
         keys: &[],
     },
     Kind {
@@ -251,6 +264,7 @@ const KINDS: [Kind; 6] = [
         positional: None,
         required: Some("iface"),
         always: "",
+        unless_given: None,
         keys: &[("name", "iface")],
     },
 ];
@@ -269,7 +283,7 @@ mod tests {
             ("tap:name=tg0", "net_tap1,iface=tg0"),
             (
                 "memif:socket=/run/m.sock,role=client,id=0",
-                "net_memif1,socket=/run/m.sock,role=client,id=0",
+                "net_memif1,socket=/run/m.sock,role=client,id=0,socket-abstract=no",
             ),
             ("af_packet:iface=veth0", "net_af_packet1,iface=veth0"),
             ("ring:a", "net_ring_a"),

@@ -16,6 +16,7 @@ use crate::engine::idle::IdleLadder;
 use crate::engine::message::Rings;
 use crate::engine::tables::Tables;
 use crate::mgmt::control::Control;
+use crate::mgmt::nat_log::{NatLog, Source};
 use crate::mgmt::view::RunningConfig;
 use crate::nat::Ownership;
 use crate::wire::ethernet::MacAddr;
@@ -55,6 +56,8 @@ pub struct Parts {
     pub pool: Mempool,
     /// Worker time.
     pub clock: Clock,
+    /// The log of translations.
+    pub nat_log: NatLog,
 }
 
 /// Starts the network function and returns once every worker polls.
@@ -83,12 +86,19 @@ pub fn start(settings: Settings, running: RunningConfig) -> anyhow::Result<Contr
     for port in &mut ports {
         port.start().with_context(|| format!("device `{}`", port.device()))?;
     }
+    let sources = workers.iter().map(|worker| Source {
+        rings: Arc::clone(&worker.rings),
+        counters: Arc::clone(&worker.counters),
+    });
+    let nat_log = NatLog::start(sources.collect(), clock).context("cannot start a thread")?;
+    nat_log.configure(&settings);
     let workers = workers
         .into_iter()
         .zip(&settings.dpdk.worker_cores)
         .map(|(worker, core)| launch(worker, *core, clock, &settings, &eal))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let parts = Parts { settings, tables, builder, ownership, lanes, workers, ports, pool, clock };
+    let parts =
+        Parts { settings, tables, builder, ownership, lanes, workers, ports, pool, clock, nat_log };
     Ok(Control::new(parts, running))
 }
 

@@ -205,6 +205,7 @@ impl Worker {
         counters.mappings_held.set(flows.mappings.resting() as u64);
         counters.hosts.set(flows.hosts.len() as u64);
         counters.sessions_opened.set(flows.turnover.opened);
+        counters.records_lost.set(flows.recorder.lost());
         for (counter, closed) in counters.sessions_closed.iter().zip(flows.turnover.closed) {
             counter.set(closed);
         }
@@ -234,6 +235,7 @@ impl Worker {
         ports: Option<Box<crate::nat::ExternalPorts>>,
         now: Tick,
     ) {
+        self.pipeline.flows.recorder.follow(tables.log);
         let old_tables = std::mem::replace(&mut self.tables, tables);
         let old_ports = ports.map(|mut ports| {
             self.pipeline.flows.adopt_ports(&mut ports);

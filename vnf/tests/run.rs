@@ -229,6 +229,27 @@ fn a_hangup_reads_the_file_again() {
 }
 
 #[test]
+fn a_hangup_opens_the_log_of_translations_anew() {
+    let instance = Instance::start("");
+    let (log, moved) =
+        (instance.directory.path().join("logs/nat.jsonl"), instance.directory.path().join("moved"));
+    let lines = format!("[nat44]\nlog = \"sessions\"\nlog_file = \"{}\"", log.display());
+    let text = config(&instance.directory, "").replace("[nat44]", &lines);
+    std::fs::write(instance.file(), text).expect("a file");
+    let changes = instance.json(&["reload"])["changes"].to_string();
+    assert!(changes.contains("nat44.log:"), "{changes}");
+    let started = |text: String| text.ends_with("\"event\":\"started\"}\n");
+    while !started(std::fs::read_to_string(&log).unwrap_or_default()) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    std::fs::rename(&log, &moved).expect("the same directory");
+    instance.signal(Signal::HUP);
+    while !log.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+#[test]
 fn a_killed_instance_does_not_stand_in_the_way_and_a_living_one_does() {
     let mut instance = Instance::start("");
     let output = instance.vnf(&["run", "-c", &instance.file().display().to_string()]);

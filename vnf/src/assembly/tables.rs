@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::acl::{AclTable, CompileError, RuleSet};
-use crate::config::{InterfaceSettings, Settings};
+use crate::config::{InterfaceSettings, NatLog, Settings};
 use crate::engine::ids::{InterfaceId, PortId};
 use crate::engine::interfaces::{Interface, InterfaceTable};
 use crate::engine::tables::Tables;
@@ -79,6 +79,7 @@ impl Builder {
                 sessions_per_host: settings.sessions.max_sessions_per_host,
                 new_sessions_per_host: settings.sessions.new_sessions_per_host,
             },
+            log: settings.nat44.as_ref().map_or(NatLog::None, |nat44| nat44.log),
         })
     }
 

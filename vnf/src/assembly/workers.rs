@@ -14,6 +14,7 @@ use crate::engine::counters::Counters;
 use crate::engine::handover::Lanes;
 use crate::engine::ids::{PortId, Tick, WorkerId};
 use crate::engine::message::Rings;
+use crate::engine::record::Recorder;
 use crate::engine::tables::Tables;
 use crate::engine::transmit::{Transmit, TxPath};
 use crate::forward::Forward;
@@ -66,8 +67,10 @@ pub fn assemble(
     let mut workers = Vec::with_capacity(count);
     for id in (0..count).map(|at| WorkerId(at as u8)) {
         let external = ExternalPorts::new(&tables.nat, &ownership, id);
-        let flows =
+        let rings = Rings::new();
+        let mut flows =
             Flows::with_capacity(sessions, &hasher, external, contacts, Source::Dpdk(eal), now)?;
+        flows.recorder = Recorder::new(Arc::clone(&rings), tables.log);
         let (receive, paths) = std::mem::take(&mut queues[id.index()]);
         let pipeline = Pipeline {
             parse: Parse,
@@ -86,7 +89,7 @@ pub fn assemble(
             transmit: Transmit::new(paths, id, lanes.clone()),
             pipeline,
             tables: Arc::clone(tables),
-            rings: Rings::new(),
+            rings,
             lanes: lanes.clone(),
             burst: Box::new(Burst::new()),
             watch: Watch::default(),

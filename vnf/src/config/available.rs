@@ -12,7 +12,7 @@ type Refusal = (&'static str, fn(&Node<'_>) -> bool);
 const NOT_YET: &[Refusal] = &[
     ("nat44.allocation", |node| matches!(node.as_str(), Some("deterministic" | "port-blocks"))),
     ("nat44.deterministic", |_| true),
-    ("nat44.log", |node| matches!(node.as_str(), Some("blocks" | "sessions"))),
+    ("nat44.log", |node| matches!(node.as_str(), Some("blocks"))),
     ("nat44.tcp_mss_clamp", |node| node.as_integer().is_some_and(|size| size != 0)),
 ];
 

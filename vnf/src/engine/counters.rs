@@ -115,6 +115,8 @@ pub struct Counters {
     pub mappings_held: Counter,
     /// Internal hosts with a session.
     pub hosts: Counter,
+    /// Records of translations that found no room.
+    pub records_lost: Counter,
     /// Non-empty bursts.
     pub bursts: Counter,
     /// Cycles of turns that found packets.
@@ -149,6 +151,7 @@ impl Counters {
             mappings: Counter::default(),
             mappings_held: Counter::default(),
             hosts: Counter::default(),
+            records_lost: Counter::default(),
             bursts: Counter::default(),
             busy_cycles: Counter::default(),
             total_cycles: Counter::default(),

@@ -8,6 +8,7 @@ use dpdk_bindings::mbuf::Mbuf;
 
 use super::ids::{InterfaceId, PortId};
 use super::meta::Direction;
+use super::record::{RECORDS, Record};
 use super::tables::Tables;
 use crate::engine::meta::FlowKey;
 use crate::nat::ExternalPorts;
@@ -186,12 +187,18 @@ pub struct Rings {
     pub commands: ArrayQueue<Command>,
     /// The worker writes, management reads.
     pub events: ArrayQueue<Event>,
+    /// The worker writes, the log of translations reads.
+    pub records: ArrayQueue<Record>,
 }
 
 impl Rings {
     /// Empty rings.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { commands: ArrayQueue::new(COMMANDS), events: ArrayQueue::new(EVENTS) })
+        Arc::new(Self {
+            commands: ArrayQueue::new(COMMANDS),
+            events: ArrayQueue::new(EVENTS),
+            records: ArrayQueue::new(RECORDS),
+        })
     }
 }
 

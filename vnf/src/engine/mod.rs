@@ -10,6 +10,7 @@ pub mod interfaces;
 pub mod mask;
 pub mod message;
 pub mod meta;
+pub mod record;
 pub mod tables;
 pub mod transmit;
 pub mod verdict;

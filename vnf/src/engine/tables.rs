@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::interfaces::InterfaceTable;
 use crate::acl::AclTable;
+use crate::config::NatLog;
 use crate::forward::RouteTable;
 use crate::nat::NatTable;
 use crate::neighbor::NeighborTable;
@@ -29,4 +30,6 @@ pub struct Tables {
     pub timeouts: Timeouts,
     /// Limits per host.
     pub limits: Limits,
+    /// What is put on record about translations.
+    pub log: NatLog,
 }

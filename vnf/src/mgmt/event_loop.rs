@@ -18,6 +18,9 @@ pub trait Control {
     /// Takes what the workers sent and does what is due. Says how long it wants to be left alone at most.
     fn turn(&mut self) -> Duration;
 
+    /// Opens log files anew: SIGHUP says that they may have been moved away.
+    fn reopen_logs(&mut self);
+
     /// Stops the workers and closes the ports.
     fn stop(self);
 }
@@ -25,7 +28,7 @@ pub trait Control {
 /// What a signal asks of the event loop.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Order {
-    /// Read the configuration file again: SIGHUP.
+    /// Open log files anew and read the configuration file again: SIGHUP.
     Reload,
     /// End: SIGTERM or SIGINT.
     Stop,
@@ -45,14 +48,17 @@ pub async fn run(
         tokio::select! {
             biased;
             order = orders.recv() => match order {
-                Some(Order::Reload) => match reread() {
-                    Ok(text) => {
-                        let (reply, outcome) = Reply::pair();
-                        control.answer(Request::Reload(text, reply));
-                        tokio::spawn(async move { tell(outcome.await) });
+                Some(Order::Reload) => {
+                    control.reopen_logs();
+                    match reread() {
+                        Ok(text) => {
+                            let (reply, outcome) = Reply::pair();
+                            control.answer(Request::Reload(text, reply));
+                            tokio::spawn(async move { tell(outcome.await) });
+                        }
+                        Err(why) => refused(&why),
                     }
-                    Err(why) => refused(&why),
-                },
+                }
                 Some(Order::Stop) | None => return,
             },
             Some(request) = requests.recv() => control.answer(request),

@@ -32,6 +32,12 @@ pub struct MetricsSnapshot {
     pub memory: Vec<MemoryRow>,
     /// The access control lists with their counters.
     pub acl: Vec<AclRow>,
+    /// Records written to the log of translations.
+    pub log_records: u64,
+    /// Records that never reached it.
+    pub log_records_lost: u64,
+    /// Attempts to write to it that failed.
+    pub log_errors: u64,
     /// Reloads that were applied.
     pub reloads_applied: u64,
     /// Reloads that were refused.
@@ -50,6 +56,7 @@ impl MetricsSnapshot {
         self.render_workers(&mut text);
         self.render_memory(&mut text);
         self.render_acl(&mut text);
+        self.render_log(&mut text);
         text.0
     }
 
@@ -177,6 +184,24 @@ impl MetricsSnapshot {
             }
             let labels: [(&str, &dyn Display); 2] = [("acl", &list.name), ("rule", &"default")];
             text.sample(name, &labels, list.default_packets);
+        }
+    }
+
+    fn render_log(&self, text: &mut Text) {
+        for (name, help, count) in [
+            ("vnf_log_records_total", "Records written to nat44.log_file.", self.log_records),
+            (
+                "vnf_log_records_lost_total",
+                "Records that found the way to nat44.log_file full.",
+                self.log_records_lost,
+            ),
+            (
+                "vnf_log_write_errors_total",
+                "Attempts to write to nat44.log_file that failed.",
+                self.log_errors,
+            ),
+        ] {
+            text.single(name, COUNTER, help, count);
         }
     }
 }

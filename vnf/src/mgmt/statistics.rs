@@ -142,6 +142,11 @@ impl Statistics {
         self.sum(|counters| &counters.sessions_opened)
     }
 
+    /// Records of translations that never reached their log.
+    pub fn records_lost(&self) -> u64 {
+        self.sum(|counters| &counters.records_lost)
+    }
+
     /// Live sessions.
     pub fn sessions(&self) -> u64 {
         self.sum(|counters| &counters.sessions)

@@ -150,6 +150,9 @@ pub(crate) fn metrics() -> MetricsSnapshot {
         pool: vec![samples::pool(), samples::pool()],
         memory: vec![samples::memory()],
         acl: vec![samples::acl()],
+        log_records: 40,
+        log_records_lost: 4,
+        log_errors: 1,
         reloads_applied: 2,
         reloads_refused: 1,
     }

@@ -11,6 +11,7 @@ use crate::engine::counters::CloseCause;
 use crate::engine::ids::{NextHopId, SessionId, Tick};
 use crate::engine::mask::Column;
 use crate::engine::meta::{Direction, Meta};
+use crate::engine::record::{Record, Recorded, Recorder};
 use crate::engine::tables::Tables;
 use crate::engine::verdict::DropReason;
 use crate::nat::contacts::Contacts;
@@ -55,6 +56,8 @@ pub struct Flows {
     pub decisions: Column<Decision>,
     /// Sessions opened and closed since start.
     pub turnover: Turnover,
+    /// Puts translated sessions on record.
+    pub recorder: Recorder,
     random: SmallRng,
 }
 
@@ -82,6 +85,7 @@ impl Flows {
                 .transpose()?,
             decisions: Column::default(),
             turnover: Turnover::default(),
+            recorder: Recorder::default(),
             random: SmallRng::from_rng(&mut rand::rng()),
         })
     }
@@ -126,6 +130,9 @@ impl Flows {
                     self.hosts.host_mut(opening.host).sessions += 1;
                 }
                 self.turnover.opened += 1;
+                if self.recorder.sessions() {
+                    self.record(session, Recorded::Opened, now);
+                }
                 Ok(session)
             }
             Err(_) => {
@@ -231,6 +238,9 @@ impl Flows {
 
     /// Ends a session and whatever lived for it alone.
     pub fn close(&mut self, id: SessionId, cause: CloseCause, now: Tick) {
+        if self.recorder.sessions() {
+            self.record(id, Recorded::Closed, now);
+        }
         // RFC 6888 REQ-8: an endpoint rests unless TCP's own state machine says that its connection is over.
         let session = self.sessions.session(id);
         let (state, opened_by) = (session.tcp_state(), session.opened_by());
@@ -252,6 +262,24 @@ impl Flows {
             self.hosts.close_if_idle(closed.host);
         }
         self.turnover.closed[cause as usize] += 1;
+    }
+
+    /// Puts a session on record that was just opened, or is about to be closed.
+    #[cold]
+    fn record(&mut self, id: SessionId, event: Recorded, now: Tick) {
+        let session = self.sessions.session(id);
+        let Some(external) = session.external() else { return };
+        let key = session.real_key(Direction::Outbound);
+        let internal = (key.source[0], key.source_port);
+        let sharing = match self.sessions.mapping_of(id) {
+            NIL => None,
+            mapping => {
+                let sharing = self.mappings.mapping(mapping).sessions();
+                Some(if event == Recorded::Closed { sharing - 1 } else { sharing })
+            }
+        };
+        let protocol = key.protocol;
+        self.recorder.put(Record { at: now, internal, external, sharing, protocol, event });
     }
 
     fn end_mapping(&mut self, id: u32, afterwards: Afterwards, now: Tick) {

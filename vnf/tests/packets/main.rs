@@ -12,5 +12,6 @@ mod icmp_errors;
 mod limits;
 mod local;
 mod neighbors;
+mod record;
 mod routing;
 mod translation;

@@ -150,6 +150,9 @@ impl Control {
             pool: self.pool_rows(measurement),
             memory: self.memory_rows(measurement),
             acl: self.acl_rows(Since::Start),
+            log_records: self.parts.nat_log.written(),
+            log_records_lost: self.statistics.records_lost(),
+            log_errors: self.parts.nat_log.errors(),
             reloads_applied: self.reloads_applied,
             reloads_refused: self.reloads_refused,
         }
@@ -193,6 +196,10 @@ impl event_loop::Control for Control {
         }
     }
 
+    fn reopen_logs(&mut self) {
+        self.parts.nat_log.reopen();
+    }
+
     fn turn(&mut self) -> Duration {
         for worker in self.workers() {
             for _ in 0..EVENTS_PER_TURN {
@@ -224,6 +231,7 @@ impl event_loop::Control for Control {
                 warn!("a worker ended with a panic");
             }
         }
+        parts.nat_log.stop();
         drop(parts.tables);
     }
 }

@@ -80,6 +80,7 @@ impl Control {
             neighbors.iter().any(|n| n.interface == interface.index() && n.address == address)
         };
         self.neighbors.reconfigure(configured, &tables.neighbors, Instant::now());
+        self.parts.nat_log.configure(&settings);
         let ports_change = settings.nat44 != self.parts.settings.nat44;
         for worker in self.workers() {
             let ports = ports_change

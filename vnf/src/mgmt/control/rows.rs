@@ -8,6 +8,7 @@ use super::neighbors;
 use super::tap::Tap;
 use crate::config::AclAction;
 use crate::engine::counters::Counters;
+use crate::engine::record::Record;
 use crate::mgmt::request::{Filter, Protocol};
 use crate::mgmt::statistics::Since;
 use crate::mgmt::view::{
@@ -172,6 +173,11 @@ impl Control {
         add(pool.name(), pool.capacity() * buffer, pool.in_use(), pool.capacity());
         for table in measurement.iter().flat_map(|usage| &usage.tables) {
             add(table.name, table.bytes, table.used, table.capacity);
+        }
+        for worker in &self.parts.workers {
+            let records = &worker.rings.records;
+            let (used, capacity) = (records.len(), records.capacity());
+            add("log records", capacity * size_of::<Record>(), used, capacity);
         }
         let tables = &self.parts.tables;
         let acl_rules = self.parts.settings.acls.iter().map(|acl| acl.rules.len()).sum();

@@ -7,6 +7,7 @@ use crate::mgmt::request;
 #[derive(Default)]
 struct Core {
     turns: usize,
+    reopened: usize,
     reloads: Vec<String>,
     waiting: Vec<Reply<ReloadReport>>,
 }
@@ -31,6 +32,10 @@ impl Control for Core {
         Duration::from_millis(1)
     }
 
+    fn reopen_logs(&mut self) {
+        self.reopened += 1;
+    }
+
     fn stop(self) {}
 }
 
@@ -53,7 +58,7 @@ async fn requests_signals_and_turns_all_have_their_time() {
     });
     run(&mut core, &mut requests, &mut ordered, reread).await;
     script.await.expect("the script ran");
-    assert_eq!(core.reloads, ["asked", "new"]);
+    assert_eq!((core.reloads, core.reopened), (vec!["asked".to_owned(), "new".to_owned()], 1));
     assert!(core.turns > 500, "about one turn a millisecond: {}", core.turns);
 }
 
@@ -67,4 +72,5 @@ async fn a_file_that_cannot_be_read_changes_nothing_and_ends_nothing() {
     let unreadable = || Err(Failure::Invalid("vnf.toml: cannot be read".to_owned()));
     run(&mut core, &mut requests, &mut ordered, unreadable).await;
     assert!(core.reloads.is_empty());
+    assert_eq!(core.reopened, 1, "logs are opened anew all the same");
 }

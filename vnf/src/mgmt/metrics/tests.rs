@@ -32,6 +32,9 @@ fn every_family_of_the_contract_has_its_sample() {
         "vnf_acl_rule_packets_total{acl=\"from-lan\",rule=\"default\"} 2",
         "vnf_config_reloads_total{result=\"applied\"} 2",
         "vnf_config_reloads_total{result=\"refused\"} 1",
+        "vnf_log_records_total 40",
+        "vnf_log_records_lost_total 4",
+        "vnf_log_write_errors_total 1",
         "vnf_build_info{version=\"0.1.0\",dpdk_version=\"22.11.11\"} 1",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
