@@ -106,7 +106,7 @@ fn rewrite(
                 translate(packet.data_mut(), meta, session)?;
             }
             session.refresh(meta.direction, now);
-            let follows = session.tcp_state() != TcpState::None && !meta.fragment;
+            let follows = session.tcp_state() != TcpState::None && meta.kind == Kind::Flow;
             let shorter = follows && session.follow(meta.direction, meta.detail);
             flows.sessions.count(meta.session, meta.direction, meta.ip_length);
             if shorter {

@@ -55,7 +55,8 @@ impl Pipeline {
         watch.begin(burst);
         let fragmented = parse.run(burst, tables);
         if !fragmented.is_empty() {
-            fragments.run(burst, fragmented, now);
+            nat.gather(burst, fragmented, tables);
+            fragments.run(burst, fragmented & burst.live(), outlets.counters, now);
         }
         watch.lap(0, burst, outlets.counters);
         nat.run(burst, flows, tables, now);

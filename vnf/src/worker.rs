@@ -115,7 +115,7 @@ impl Worker {
         counters[1].add(octets as u64);
     }
 
-    /// Takes the burst through the pipeline, and what is hairpinned a second time.
+    /// Takes the burst through the pipeline, what is hairpinned a second time, and fragments that waited for their first.
     #[inline]
     pub fn process(&mut self, now: Tick) {
         self.counters.bursts.add(1);
@@ -125,11 +125,23 @@ impl Worker {
             let took = cpu::tsc() - started;
             self.counters.latency[latency_bucket(took)].add(1);
         }
-        if self.pipeline.egress.has_hairpins() {
-            let egress = &mut self.pipeline.egress;
-            self.burst.fill(Origin::Hairpin, || egress.next_hairpin());
+        while self.refill() {
             self.pass(now);
         }
+    }
+
+    /// Fills the burst with what the last pass wants to go through again.
+    #[inline]
+    fn refill(&mut self) -> bool {
+        let Pipeline { egress, fragments, .. } = &mut self.pipeline;
+        if egress.has_hairpins() {
+            self.burst.fill(Origin::Hairpin, || egress.next_hairpin());
+        } else if fragments.has_released() {
+            self.burst.fill(Origin::Fragments, || fragments.next_released());
+        } else {
+            return false;
+        }
+        true
     }
 
     #[inline]

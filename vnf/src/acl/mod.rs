@@ -8,7 +8,7 @@ use crate::config::AclAction;
 use crate::engine::burst::{Burst, Origin};
 use crate::engine::ids::{InterfaceId, WorkerId};
 use crate::engine::mask::{BURST, Mask, Slot};
-use crate::engine::meta::{Family, FlowKey, Kind, Meta};
+use crate::engine::meta::{Family, FlowKey, Meta};
 use crate::engine::tables::Tables;
 use crate::engine::verdict::{DropReason, Rejection, Verdict};
 use crate::session::{Decision as FlowDecision, Flows, Plan};
@@ -131,7 +131,7 @@ fn acl_key(meta: &Meta, slot: Slot, flows: &Flows) -> AclKey {
     } else {
         (decision.real, Some(meta.detail))
     };
-    let upper = upper(&key, icmp_type, meta.kind);
+    let upper = upper(&key, icmp_type);
     match key.family {
         Family::Ipv4 => AclKey::ipv4(key.source[0], key.destination[0], key.protocol, upper),
         Family::Ipv6 => {
@@ -140,16 +140,13 @@ fn acl_key(meta: &Meta, slot: Slot, flows: &Flows) -> AclKey {
     }
 }
 
-fn upper(key: &FlowKey, icmp_type: Option<u8>, kind: Kind) -> Upper {
+fn upper(key: &FlowKey, icmp_type: Option<u8>) -> Upper {
     use crate::wire::{icmp, protocol};
     match key.protocol {
         // A session of ICMP is one of echo requests (RFC 5508 REQ-1).
         protocol::ICMP => Upper::Icmp(icmp_type.unwrap_or(icmp::v4::ECHO_REQUEST)),
         protocol::ICMPV6 => Upper::Icmp(icmp_type.unwrap_or(icmp::v6::ECHO_REQUEST)),
         number if transport::has_ports(number) => {
-            if kind == Kind::LaterFragment && key.source_port == 0 && key.destination_port == 0 {
-                return Upper::None;
-            }
             Upper::Ports { source: key.source_port, destination: key.destination_port }
         }
         _ => Upper::None,

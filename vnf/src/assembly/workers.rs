@@ -74,7 +74,7 @@ pub fn assemble(
         let (receive, paths) = std::mem::take(&mut queues[id.index()]);
         let pipeline = Pipeline {
             parse: Parse,
-            fragments: Tracker,
+            fragments: Tracker::new(hasher.clone(), Source::Dpdk(eal))?,
             nat: Nat::new(id, ownership.clone()),
             acl: Acl::new(id),
             forward: Forward,

@@ -11,6 +11,8 @@ use super::verdict::{DropReason, Verdict};
 /// Where the packets of a burst come from.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Origin {
+    /// This worker held them back until their datagram's first fragment came: only `parse` has seen them.
+    Fragments,
     /// Another worker, which found that this one owns their flows.
     HandedOver,
     /// This worker held them back: they went through the pipeline before, up to their next hop.
@@ -126,7 +128,7 @@ impl Burst {
         self.packets[slot].as_ref().expect("a live slot holds a packet")
     }
 
-    /// Takes a live packet out for transmission.
+    /// Takes a live packet out, to be transmitted or kept.
     #[inline]
     pub fn take(&mut self, slot: Slot) -> Mbuf {
         self.live.remove(slot);

@@ -90,6 +90,9 @@ pub struct Meta {
     pub key: FlowKey,
     /// Where it goes.
     pub next_hop: NextHopId,
+    /// Of a first fragment: the octets of its datagram's payload that it carries. Of a later one: its offset in octets,
+    /// plus one if more follow.
+    pub fragment_at: u16,
     /// Its session.
     pub session: SessionId,
     /// Length of the IP packet in octets.
@@ -114,6 +117,8 @@ pub struct Meta {
     pub dont_fragment: bool,
     /// Part of a fragmented datagram.
     pub fragment: bool,
+    /// Of a fragment: the identification that all of its datagram have.
+    pub fragment_id: u32,
 }
 
 const _: () = assert!(size_of::<Meta>() == 64, "one cache line per packet");

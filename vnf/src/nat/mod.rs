@@ -14,7 +14,7 @@ use crate::config::{Filtering, NatRole};
 use crate::engine::burst::{Burst, Origin};
 use crate::engine::counters::CloseCause;
 use crate::engine::ids::{InterfaceId, NextHopId, SessionId, Tick, WorkerId};
-use crate::engine::mask::Slot;
+use crate::engine::mask::{Mask, Slot};
 use crate::engine::meta::{Direction, Family, FlowKey, Kind, Meta};
 use crate::engine::tables::Tables;
 use crate::engine::verdict::{DropReason, Rejection, Verdict};
@@ -42,7 +42,7 @@ impl Nat {
     /// Finds the session of every packet; plans for those that have none, or an outdated one.
     #[inline]
     pub fn run(&mut self, burst: &mut Burst, flows: &mut Flows, tables: &Tables, now: Tick) {
-        if !self.ownership.is_sole() && matches!(burst.origin, Origin::Port | Origin::Hairpin) {
+        if !self.ownership.is_sole() {
             self.steer(burst, tables);
         }
         let found = flows.sessions.find(burst);
@@ -61,26 +61,55 @@ impl Nat {
         }
     }
 
-    /// Sends packets whose flow another worker owns on their way to it.
-    fn steer(&self, burst: &mut Burst, tables: &Tables) {
-        for slot in burst.live() {
+    /// Sends fragments to where all of their datagram meet: later ones have no ports that could tell an owner.
+    #[cold]
+    pub fn gather(&self, burst: &mut Burst, fragments: Mask, tables: &Tables) {
+        if self.ownership.is_sole() || !matches!(burst.origin, Origin::Hairpin | Origin::Port) {
+            return;
+        }
+        for slot in fragments {
             let meta = &burst.meta[slot];
-            let key = &meta.key;
-            let owner = if key.family == Family::Ipv6 {
-                self.ownership.of_pair(key)
-            } else if tables.nat.is_external(key.destination[0])
-                && tables.interfaces.role(meta.ingress) != Some(NatRole::Internal)
-            {
-                let external = (key.destination[0], key.destination_port);
-                self.ownership.of_external(&tables.nat, key.protocol, external)
-            } else if tables.interfaces.role(meta.ingress) == Some(NatRole::Internal) {
-                self.ownership.of_host(key.source[0])
-            } else {
-                self.ownership.of_pair(key)
+            let owner = match for_pool(meta, tables) {
+                true => self.ownership.of_pair(&meta.key),
+                false => self.owner(meta, tables),
             };
             if owner != self.worker {
                 burst.settle(slot, Verdict::HandOver(owner));
             }
+        }
+    }
+
+    /// Sends packets whose flow another worker owns on their way to it.
+    fn steer(&self, burst: &mut Burst, tables: &Tables) {
+        for slot in burst.live() {
+            let meta = &burst.meta[slot];
+            let steered = match burst.origin {
+                Origin::Hairpin | Origin::Port => true,
+                // Fragments that met here; their ports are known now.
+                Origin::Fragments | Origin::HandedOver => meta.fragment && for_pool(meta, tables),
+                Origin::Held => false,
+            };
+            if steered {
+                let owner = self.owner(meta, tables);
+                if owner != self.worker {
+                    burst.settle(slot, Verdict::HandOver(owner));
+                }
+            }
+        }
+    }
+
+    /// The owner of a packet's flow, as far as the packet tells.
+    fn owner(&self, meta: &Meta, tables: &Tables) -> WorkerId {
+        let key = &meta.key;
+        if for_pool(meta, tables) {
+            let external = (key.destination[0], key.destination_port);
+            return self.ownership.of_external(&tables.nat, key.protocol, external);
+        }
+        let internal = tables.interfaces.role(meta.ingress) == Some(NatRole::Internal);
+        if internal && key.family == Family::Ipv4 {
+            self.ownership.of_host(key.source[0])
+        } else {
+            self.ownership.of_pair(key)
         }
     }
 
@@ -316,6 +345,13 @@ pub fn refusal(reason: DropReason, direction: Direction) -> Verdict {
         Direction::Outbound => Verdict::Reject(Rejection::HostUnreachable, reason),
         Direction::Inbound => Verdict::Drop(reason),
     }
+}
+
+/// Whether a packet came from outside to an address of the NAT.
+fn for_pool(meta: &Meta, tables: &Tables) -> bool {
+    meta.key.family == Family::Ipv4
+        && tables.nat.is_external(meta.key.destination[0])
+        && tables.interfaces.role(meta.ingress) == Some(NatRole::External)
 }
 
 /// Whether an ICMP message asks something that NAT can carry (RFC 5508 REQ-1).

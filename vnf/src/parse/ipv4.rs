@@ -120,6 +120,7 @@ fn fragment(
     const INVALID: Verdict = Verdict::Drop(DropReason::FragmentInvalid);
     let offset = header.fragment_offset();
     meta.fragment = true;
+    meta.fragment_id = header.id.get().into();
     if payload == 0
         || header.more_fragments() && !payload.is_multiple_of(8)
         || offset + payload + header.header_len() > usize::from(u16::MAX)
@@ -130,8 +131,10 @@ fn fragment(
         let hides_header = header.protocol == protocol::TCP && offset < 20
             || header.protocol == protocol::UDP && offset < 8;
         meta.kind = Kind::LaterFragment;
+        meta.fragment_at = offset as u16 | u16::from(header.more_fragments());
         return if hides_header { Err(INVALID) } else { Ok(()) };
     }
+    meta.fragment_at = payload as u16;
     match header.protocol {
         number if has_ports(number) => {
             // The length of a fragmented UDP datagram is beyond this fragment.

@@ -57,8 +57,15 @@ pub(super) fn read(
         return Err(Verdict::Drop(DropReason::Martian));
     }
     if let Some(fragment) = upper.fragment.filter(|fragment| !fragment.is_atomic()) {
+        let payload = total - (fragment.header + extensions::FRAGMENT_HEADER);
+        if payload == 0 {
+            return Err(FRAGMENT_INVALID);
+        }
         meta.fragment = true;
+        meta.fragment_id = fragment.id;
+        meta.fragment_at = payload as u16;
         if fragment.offset > 0 {
+            meta.fragment_at = fragment.offset as u16 | u16::from(fragment.more);
             meta.kind = Kind::LaterFragment;
             trim(packet, meta);
             return Ok(());
@@ -83,6 +90,8 @@ fn icmpv6(message: &[u8], meta: &mut Meta) -> Result<(), Verdict> {
     match Class::of_v6(header.kind) {
         Class::EchoRequest => meta.key.source_port = header.id.get(),
         Class::EchoReply => meta.key.destination_port = header.id.get(),
+        // Errors are never that long (RFC 4443 2.4 c).
+        Class::Error if meta.fragment => return Err(FRAGMENT_INVALID),
         Class::Error => {
             // It is for whom the quoted packet came from, or it is made up to carry something else past the ACLs.
             if let Ok(quoted) = inner::parse_v6(message)
@@ -116,3 +125,4 @@ fn about(quoted: &inner::Inner<[u8; 16]>, reply: bool) -> FlowKey {
 }
 
 const BAD_HEADER: Verdict = Verdict::Drop(DropReason::Ipv6BadHeader);
+const FRAGMENT_INVALID: Verdict = Verdict::Drop(DropReason::FragmentInvalid);

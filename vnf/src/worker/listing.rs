@@ -100,11 +100,12 @@ impl Worker {
         let row = |name, bytes, used, capacity| TableUsage { name, bytes, used, capacity };
         let mappings_used = mappings.len() + mappings.resting();
         usage.tables.clear();
-        for row in [
+        let rows = [
             row("sessions", sessions.bytes(), sessions.len(), sessions.capacity()),
             row("mappings", mappings.bytes(), mappings_used, mappings.capacity()),
             row("hosts", hosts.bytes(), hosts.len(), hosts.capacity()),
-        ] {
+        ];
+        for row in rows.into_iter().chain(self.pipeline.fragments.usage()) {
             if usage.tables.len() < usage.tables.capacity() {
                 usage.tables.push(row);
             }

@@ -7,6 +7,7 @@ mod access;
 mod checksums;
 mod filtering;
 mod fixed;
+mod fragments;
 mod hairpin;
 mod icmp_errors;
 mod limits;

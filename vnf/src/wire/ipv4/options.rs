@@ -157,7 +157,7 @@ mod tests {
         fn any_bytes_are_shortened_to_whole_words(words in 0usize..11, seed: [u8; 40]) {
             let mut options = seed[..4 * words].to_vec();
             let length = keep_copied(&mut options);
-            prop_assert!(length % 4 == 0 && length <= 4 * words);
+            prop_assert!(length.is_multiple_of(4) && length <= 4 * words);
         }
 
         #[test]

@@ -76,6 +76,8 @@ pub fn upper(packet: &[u8]) -> Result<Upper, Refused> {
     }
 }
 
+/// Octets of a fragment header.
+pub const FRAGMENT_HEADER: usize = 8;
 /// Most extension headers that a packet may have.
 const MOST: usize = 8;
 const TRUNCATED: Refused = Refused { reason: Reason::Truncated, problem: None };
