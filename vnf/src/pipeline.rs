@@ -8,6 +8,7 @@ use crate::egress::Egress;
 use crate::engine::burst::Burst;
 use crate::engine::counters::{Counters, STAGES};
 use crate::engine::ids::Tick;
+use crate::engine::message::Event;
 use crate::engine::tables::Tables;
 use crate::forward::Forward;
 use crate::fragment::Tracker;
@@ -61,12 +62,15 @@ impl Pipeline {
         watch.lap(0, burst, outlets.counters);
         nat.run(burst, flows, tables, now);
         watch.lap(1, burst, outlets.counters);
-        acl.run(burst, flows, tables);
+        acl.run(burst, flows, tables, now);
         watch.lap(2, burst, outlets.counters);
         forward.run(burst, flows, tables, now);
         watch.lap(3, burst, outlets.counters);
         egress.run(burst, flows, tables, outlets.transmit, outlets.counters, now);
         dispatch.run(burst, flows, tables, outlets, now);
+        while let Some(matched) = acl.next_match() {
+            (outlets.tell)(Event::RuleMatched(matched));
+        }
         outlets.transmit.flush(outlets.counters);
         watch.lap(4, burst, outlets.counters);
     }

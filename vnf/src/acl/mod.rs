@@ -6,12 +6,13 @@ pub mod table;
 
 use crate::config::AclAction;
 use crate::engine::burst::{Burst, Origin};
-use crate::engine::ids::{InterfaceId, WorkerId};
+use crate::engine::ids::{InterfaceId, Tick, WorkerId};
 use crate::engine::mask::{BURST, Mask, Slot};
 use crate::engine::meta::{Family, FlowKey, Meta};
 use crate::engine::tables::Tables;
 use crate::engine::verdict::{DropReason, Rejection, Verdict};
 use crate::session::{Decision as FlowDecision, Flows, Plan};
+use crate::table::TokenBucket;
 use crate::wire::transport;
 
 pub use key::{AclKey, Upper};
@@ -23,6 +24,24 @@ pub struct Acl {
     worker: WorkerId,
     keys: [AclKey; BURST],
     answers: [Decision; BURST],
+    /// Packets that rules with `log` decided, until the worker tells management.
+    matches: Vec<RuleMatch>,
+    allowance: TokenBucket,
+}
+
+/// A packet that a rule with `log` decided.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleMatch {
+    /// The ACL, as an index.
+    pub acl: usize,
+    /// The rule, as an index.
+    pub rule: u32,
+    /// Where the packet came in.
+    pub ingress: InterfaceId,
+    /// Its real endpoints.
+    pub key: FlowKey,
+    /// What the rule said.
+    pub action: AclAction,
 }
 
 /// Which of a packet's two ACLs is asked.
@@ -39,20 +58,34 @@ impl Acl {
             worker,
             keys: [AclKey::ipv4(0, 0, 0, Upper::None); BURST],
             answers: [Decision::PERMITTED; BURST],
+            matches: Vec::with_capacity(LOGGED_PER_SECOND as usize),
+            allowance: TokenBucket::default(),
         }
     }
 
     /// Drops or rejects what the ACLs of both ports do not permit. Known flows were permitted before and cost nothing.
     #[inline]
-    pub fn run(&mut self, burst: &mut Burst, flows: &mut Flows, tables: &Tables) {
+    pub fn run(&mut self, burst: &mut Burst, flows: &mut Flows, tables: &Tables, now: Tick) {
         if !burst.undecided().is_empty() && !tables.acl.is_empty() {
-            self.ask(Side::In, burst, flows, tables);
-            self.ask(Side::Out, burst, flows, tables);
+            self.ask(Side::In, burst, flows, tables, now);
+            self.ask(Side::Out, burst, flows, tables, now);
         }
     }
 
+    /// The next packet that a rule with `log` decided.
+    pub fn next_match(&mut self) -> Option<RuleMatch> {
+        self.matches.pop()
+    }
+
     /// Asks one side's ACLs, each once about all packets it concerns.
-    fn ask(&mut self, side: Side, burst: &mut Burst, flows: &mut Flows, tables: &Tables) {
+    fn ask(
+        &mut self,
+        side: Side,
+        burst: &mut Burst,
+        flows: &mut Flows,
+        tables: &Tables,
+        now: Tick,
+    ) {
         let mut waiting = burst.undecided();
         while let Some(first) = waiting.next() {
             let Some(acl) = acl_of(first, side, burst, flows, tables) else { continue };
@@ -62,7 +95,7 @@ impl Acl {
                 asked.insert_if(slot, acl_of(slot, side, burst, flows, tables) == Some(acl));
             }
             waiting &= !asked;
-            self.decide(acl, asked, burst, flows, tables);
+            self.decide(acl, asked, burst, flows, tables, now);
         }
     }
 
@@ -73,6 +106,7 @@ impl Acl {
         burst: &mut Burst,
         flows: &mut Flows,
         tables: &Tables,
+        now: Tick,
     ) {
         let count = asked.len();
         for (at, slot) in asked.enumerate() {
@@ -85,6 +119,14 @@ impl Acl {
                 tables.acl.count(self.worker, acl, answer.rule, octets);
             }
             flows.decisions[slot].asked = true;
+            if answer.log
+                && self.matches.len() < self.matches.capacity()
+                && self.allowance.take(now.0, LOGGED_PER_SECOND, LOGGED_PER_SECOND)
+            {
+                let (ingress, key) = (burst.meta[slot].ingress, flows.decisions[slot].real);
+                let (rule, action) = (answer.rule, answer.action);
+                self.matches.push(RuleMatch { acl, rule, ingress, key, action });
+            }
             match answer.action {
                 AclAction::Permit => flows.decisions[slot].stateful |= answer.stateful,
                 AclAction::Deny => burst.drop(slot, DropReason::AclDenied),
@@ -156,3 +198,6 @@ fn upper(key: &FlowKey, icmp_type: Option<u8>) -> Upper {
 fn number(words: &[u32; 4]) -> u128 {
     words.iter().fold(0, |number, word| number << 32 | u128::from(*word))
 }
+
+/// Packets of rules with `log` that one worker tells of in a second.
+const LOGGED_PER_SECOND: u32 = 32;

@@ -10,6 +10,7 @@ use super::ids::{InterfaceId, PortId};
 use super::meta::Direction;
 use super::record::{RECORDS, Record};
 use super::tables::Tables;
+use crate::acl::RuleMatch;
 use crate::engine::meta::FlowKey;
 use crate::nat::ExternalPorts;
 use crate::nat::external_ports::AddressUsage;
@@ -51,6 +52,8 @@ pub enum Event {
     NeighborSeen(Sighting),
     /// What this worker no longer uses, sent home to be freed.
     Retired(Arc<Tables>, Option<Box<ExternalPorts>>),
+    /// A rule with `log` decided about a packet.
+    RuleMatched(RuleMatch),
     /// A page of sessions.
     Sessions(Box<Page<SessionRecord>>),
     /// The worker polls no more.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dpdk_bindings::cpu;
-use log::warn;
+use log::{info, warn};
 
 use super::event_loop;
 use super::lists::Lists;
@@ -105,6 +105,7 @@ impl Control {
             Event::NeighborSeen(sighting) => self.neighbors.seen(sighting, Instant::now()),
             // Freed here, off the worker's core.
             Event::Retired(tables, ports) => drop((tables, ports)),
+            Event::RuleMatched(matched) => info!("{}", self.rule_text(&matched)),
             Event::Sessions(page) => self.lists.sessions.found(&self.rings, worker, &page),
             Event::Stopped => {}
             Event::Surveyed(page) => self.surveyed(worker, page),

@@ -1,14 +1,16 @@
 //! The rows that management can make without asking the workers.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use super::Control;
 use super::gather::Measurement;
 use super::neighbors;
 use super::tap::Tap;
+use crate::acl::RuleMatch;
 use crate::config::AclAction;
 use crate::engine::counters::Counters;
 use crate::engine::record::Record;
+use crate::forward;
 use crate::mgmt::request::{Filter, Protocol};
 use crate::mgmt::statistics::Since;
 use crate::mgmt::view::{
@@ -75,6 +77,24 @@ impl Control {
             Since::Clear => self.baseline.acl(rows),
             Since::Start => rows,
         }
+    }
+
+    /// One line on a packet that a rule with `log` decided.
+    pub(super) fn rule_text(&self, matched: &RuleMatch) -> String {
+        let settings = &self.parts.settings;
+        let acl = settings.acls.get(matched.acl).map_or("?", |acl| &acl.name);
+        let interface = settings.interfaces.get(matched.ingress.index());
+        let key = &matched.key;
+        let endpoint = |words, port| SocketAddr::new(forward::address(key.family, words), port);
+        format!(
+            "acl {acl} rule {}: {} {} {} -> {} from {}",
+            matched.rule,
+            action(matched.action),
+            Protocol(key.protocol),
+            endpoint(&key.source, key.source_port),
+            endpoint(&key.destination, key.destination_port),
+            interface.map_or("a hairpin", |interface| &interface.name),
+        )
     }
 
     pub(super) fn route_rows(&self) -> Vec<RouteRow> {
