@@ -15,4 +15,5 @@ mod local;
 mod neighbors;
 mod record;
 mod routing;
+mod rule_log;
 mod translation;
