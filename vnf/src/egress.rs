@@ -16,9 +16,11 @@ use crate::engine::transmit::Transmit;
 use crate::engine::verdict::{DropReason, Verdict};
 use crate::icmp::inner;
 use crate::neighbor::NextHop;
-use crate::session::{Flows, Session, tcp::TcpState};
+use crate::session::tcp::{self, TcpState};
+use crate::session::{Flows, Session};
 use crate::wire::ethernet::{self, HEADER, TAG};
 use crate::wire::ipv4::Ipv4Header;
+use crate::wire::tcp::mss;
 use crate::wire::{self, icmp, protocol, transport};
 
 /// The egress stage.
@@ -45,6 +47,9 @@ impl Egress {
         counters: &Counters,
         now: Tick,
     ) {
+        if let Some(most) = tables.nat.tcp_mss_clamp() {
+            clamp_segment_sizes(burst, flows, most);
+        }
         for slot in burst.live() {
             if let Err(reason) = rewrite(burst, slot, flows, tables, now) {
                 burst.settle(slot, Verdict::Drop(reason));
@@ -80,6 +85,24 @@ impl Egress {
     /// Whether packets are to enter again.
     pub fn has_hairpins(&self) -> bool {
         !self.hairpins.is_empty()
+    }
+}
+
+/// Lowers the segment sizes that translated SYNs announce, in both directions.
+fn clamp_segment_sizes(burst: &mut Burst, flows: &Flows, most: u16) {
+    for slot in burst.live() {
+        let meta = &burst.meta[slot];
+        if meta.key.protocol == protocol::TCP
+            && meta.detail & tcp::SYN != 0
+            && meta.kind == Kind::Flow
+            && meta.session.is_some()
+            && flows.sessions.session(meta.session).translated()
+        {
+            let (packet, meta) = burst.packet_mut(slot);
+            if let Some(segment) = packet.data_mut().get_mut(usize::from(meta.l4)..) {
+                mss::clamp(segment, most);
+            }
+        }
     }
 }
 

@@ -266,12 +266,11 @@ fn what_is_not_available_is_refused_and_nothing_else_is_said_about_it() {
         ("allocation = \"deterministic\"", "allocation: found \"deterministic\""),
         ("deterministic = {}", "deterministic: found {}"),
         ("log = \"blocks\"", "log: found \"blocks\""),
-        ("tcp_mss_clamp = 1400", "tcp_mss_clamp: found 1400"),
     ] {
         let message = format!("nat44.{found}, which is not available in this version");
         refuses(&nat(line), &message);
     }
-    parse(&nat("allocation = \"dynamic\"\nlog = \"sessions\"\ntcp_mss_clamp = 0")).unwrap();
+    parse(&nat("allocation = \"dynamic\"\nlog = \"sessions\"")).unwrap();
 }
 
 #[test]

@@ -13,7 +13,6 @@ const NOT_YET: &[Refusal] = &[
     ("nat44.allocation", |node| matches!(node.as_str(), Some("deterministic" | "port-blocks"))),
     ("nat44.deterministic", |_| true),
     ("nat44.log", |node| matches!(node.as_str(), Some("blocks"))),
-    ("nat44.tcp_mss_clamp", |node| node.as_integer().is_some_and(|size| size != 0)),
 ];
 
 /// Refuses what is not available; nothing else is said about these keys.

@@ -29,6 +29,7 @@ struct Rules {
     filtering: Filtering,
     hairpinning: bool,
     reuse_hold_ms: u32,
+    tcp_mss_clamp: u16,
 }
 
 /// A mapping that the configuration fixes.
@@ -172,6 +173,11 @@ impl NatTable {
     pub fn reuse_hold_ms(&self) -> u32 {
         self.rules.as_ref().map_or(0, |r| r.reuse_hold_ms)
     }
+
+    /// The largest segment size that translated SYNs may announce; `None` leaves it to their senders.
+    pub fn tcp_mss_clamp(&self) -> Option<u16> {
+        self.rules.as_ref().map(|r| r.tcp_mss_clamp).filter(|most| *most > 0)
+    }
 }
 
 impl Rules {
@@ -188,6 +194,7 @@ impl Rules {
             filtering: settings.filtering,
             hairpinning: settings.hairpinning,
             reuse_hold_ms: settings.reuse_hold.as_millis().try_into().unwrap_or(u32::MAX),
+            tcp_mss_clamp: settings.tcp_mss_clamp,
         };
         for fixed in &settings.statics {
             rules.statics_by_external.insert(fixed.external.into(), fixed.internal.into());

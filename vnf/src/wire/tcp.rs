@@ -1,5 +1,7 @@
 //! TCP headers (RFC 9293).
 
+pub mod mss;
+
 use std::ops::BitOr;
 
 use zerocopy::network_endian::{U16, U32};
