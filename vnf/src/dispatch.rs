@@ -16,6 +16,7 @@ use crate::engine::transmit::Transmit;
 use crate::engine::verdict::{DropReason, Rejection, Verdict};
 use crate::fragment::split;
 use crate::icmp::{limiter::Limiter, local, reject};
+use crate::nat::unsolicited::Unsolicited;
 use crate::neighbor::{HeldPackets, answer, held};
 use crate::session::Flows;
 use crate::table::Hasher;
@@ -28,6 +29,8 @@ pub struct Dispatch {
     limiter: Limiter,
     /// Packets that wait for a neighbour.
     pub held: HeldPackets,
+    /// SYNs that wait for their connection's other side.
+    pub unsolicited: Unsolicited,
 }
 
 /// Where a settled packet's consequences go.
@@ -43,7 +46,14 @@ pub struct Outlets<'a> {
 impl Dispatch {
     /// With nothing held and full allowances for ICMP errors.
     pub fn new(worker: WorkerId, lanes: Lanes, pool: Mempool, hasher: Hasher) -> Self {
-        Self { worker, lanes, pool, limiter: Limiter::new(hasher), held: HeldPackets::new() }
+        Self {
+            worker,
+            lanes,
+            pool,
+            limiter: Limiter::new(hasher),
+            held: HeldPackets::new(),
+            unsolicited: Unsolicited::new(),
+        }
     }
 
     /// Takes every settled packet out of the burst and does what its verdict says.
@@ -109,6 +119,10 @@ impl Dispatch {
                 counters.dropped(reason);
                 self.reject(&mut packet, rejection, meta, port, tables, outlets, now);
             }
+            Verdict::Wait(reason) => {
+                let dropped = self.unsolicited.keep(packet, arrival, meta.key, reason, now);
+                dropped.into_iter().for_each(|reason| counters.dropped(reason));
+            }
         }
     }
 
@@ -172,6 +186,29 @@ impl Dispatch {
         }
         if made == 0 {
             counters.dropped(DropReason::MtuExceeded);
+        }
+    }
+
+    /// Drops SYNs that nobody asked for in time, and tells their senders unless their connection has come to be meanwhile
+    /// (RFC 5382 REQ-4).
+    pub fn answer_unsolicited(
+        &mut self,
+        flows: &Flows,
+        tables: &Tables,
+        outlets: &mut Outlets<'_>,
+        now: Tick,
+    ) {
+        while let Some(mut waiting) = self.unsolicited.take_overdue(now) {
+            outlets.counters.dropped(waiting.reason);
+            if flows.sessions.find_one(&waiting.key).is_some() {
+                continue;
+            }
+            let (packet, arrival) = (&mut waiting.packet, waiting.arrival);
+            let mut meta = Meta::default();
+            if crate::parse::again(packet, &mut meta, arrival, tables).is_ok() {
+                let told = Rejection::UnsolicitedSyn;
+                self.reject(packet, told, &meta, arrival.port, tables, outlets, now);
+            }
         }
     }
 

@@ -196,11 +196,13 @@ impl Worker {
     pub fn expire(&mut self, now: Tick) {
         self.pipeline.flows.expire(&self.tables, now);
         let pipeline = &mut self.pipeline;
-        if !pipeline.dispatch.held.is_empty() {
+        if !(pipeline.dispatch.held.is_empty() && pipeline.dispatch.unsolicited.is_empty()) {
             let tell = |event| tell(&self.rings, &self.counters, event);
             let mut outlets =
                 Outlets { transmit: &mut self.transmit, counters: &self.counters, tell: &tell };
-            pipeline.dispatch.give_up_waiting(&self.tables, &mut outlets, now);
+            let Pipeline { dispatch, flows, .. } = pipeline;
+            dispatch.give_up_waiting(&self.tables, &mut outlets, now);
+            dispatch.answer_unsolicited(flows, &self.tables, &mut outlets, now);
             self.transmit.flush(&self.counters);
         }
         pipeline.fragments.expire(&self.counters, now);
@@ -211,7 +213,8 @@ impl Worker {
     fn publish(&self) {
         let Pipeline { flows, dispatch, fragments, .. } = &self.pipeline;
         let counters = &self.counters;
-        counters.held.set((dispatch.held.len() + fragments.held()) as u64);
+        let held = dispatch.held.len() + dispatch.unsolicited.len() + fragments.held();
+        counters.held.set(held as u64);
         counters.sessions.set(flows.sessions.len() as u64);
         counters.mappings.set(flows.mappings.len() as u64);
         counters.mappings_held.set(flows.mappings.resting() as u64);

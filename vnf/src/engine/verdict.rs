@@ -19,6 +19,8 @@ pub enum Verdict {
     Neighbor,
     /// Answered with an ICMP error or a TCP reset, then dropped under the reason.
     Reject(Rejection, DropReason),
+    /// A SYN that NAT does not admit: kept for a while, then answered and dropped under the reason (RFC 5382 REQ-4).
+    Wait(DropReason),
 }
 
 /// What the sender of a rejected packet is told.
@@ -38,6 +40,8 @@ pub enum Rejection {
     ProtocolUnreachable,
     /// Time to live or hop limit exceeded in transit.
     TimeExceeded,
+    /// Destination port unreachable, in ICMP for TCP too (RFC 5382 REQ-4).
+    UnsolicitedSyn,
 }
 
 macro_rules! reasons {

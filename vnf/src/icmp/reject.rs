@@ -60,6 +60,7 @@ fn v4(rejection: Rejection) -> Error {
         Rejection::PortUnreachable => Error::V4_PORT_UNREACHABLE,
         Rejection::ProtocolUnreachable => Error::V4_PROTOCOL_UNREACHABLE,
         Rejection::TimeExceeded => Error::V4_TTL_EXCEEDED,
+        Rejection::UnsolicitedSyn => Error::V4_PORT_UNREACHABLE,
     }
 }
 
@@ -73,6 +74,7 @@ fn v6(rejection: Rejection) -> Error {
         // RFC 4443 3.4: unrecognized next header, at the field that names it.
         Rejection::ProtocolUnreachable => Error::v6_parameter_problem(1, 6),
         Rejection::TimeExceeded => Error::V6_HOP_LIMIT_EXCEEDED,
+        Rejection::UnsolicitedSyn => Error::V6_PORT_UNREACHABLE,
     }
 }
 

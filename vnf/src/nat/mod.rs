@@ -9,17 +9,19 @@ pub mod mappings;
 pub mod ownership;
 pub mod pool_ranges;
 pub mod table;
+pub mod unsolicited;
 
 use crate::config::{Filtering, NatRole};
 use crate::engine::burst::{Burst, Origin};
 use crate::engine::counters::CloseCause;
 use crate::engine::ids::{InterfaceId, NextHopId, SessionId, Tick, WorkerId};
+use crate::engine::interfaces::Interface;
 use crate::engine::mask::{Mask, Slot};
 use crate::engine::meta::{Direction, Family, FlowKey, Kind, Meta};
 use crate::engine::tables::Tables;
 use crate::engine::verdict::{DropReason, Rejection, Verdict};
 use crate::forward;
-use crate::session::{Decision, Flows, NIL, Plan};
+use crate::session::{Decision, Flows, NIL, Plan, tcp};
 use crate::wire::protocol;
 
 pub use deterministic::Deterministic;
@@ -321,7 +323,7 @@ impl Nat {
                 Filtering::AddressAndPortDependent => false,
             };
             if !admitted {
-                return Err(Verdict::Drop(DropReason::NatFiltered));
+                return Err(unadmitted(meta, tables));
             }
         }
         let mut real = key;
@@ -336,6 +338,22 @@ fn side(direction: Direction) -> NatRole {
     match direction {
         Direction::Outbound => NatRole::Internal,
         Direction::Inbound => NatRole::External,
+    }
+}
+
+/// What becomes of a packet that a mapping's filtering refuses. SYNs are answered, but late (RFC 5382 REQ-4); not those
+/// that an ACL might deny (REQ-4a), nor those of internal hosts.
+fn unadmitted(meta: &Meta, tables: &Tables) -> Verdict {
+    const REASON: DropReason = DropReason::NatFiltered;
+    let opens = meta.key.protocol == protocol::TCP
+        && meta.detail & tcp::CONTROL_AND_ACK == tcp::SYN
+        && meta.kind == Kind::Flow
+        && !meta.fragment;
+    let unguarded = |interface: &Interface| interface.acl_in.is_none();
+    if opens && tables.interfaces.find(meta.ingress).is_some_and(unguarded) {
+        Verdict::Wait(REASON)
+    } else {
+        Verdict::Drop(REASON)
     }
 }
 

@@ -4,3 +4,4 @@
 mod common;
 
 mod segment_size;
+mod unsolicited;
