@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use etherparse::{IpFragOffset, Ipv4Header};
+use proptest::prelude::*;
 
 use crate::common::*;
 
@@ -140,6 +141,51 @@ fn fragments_in_one_burst_pass_in_every_order() {
         assert_eq!(vnf.discard(), 3);
         vnf.counted(["sessions_opened", "3 wan.transmitted"]);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+    #[test]
+    fn datagrams_shuffled_together_all_pass(
+        order in Just((0..30_usize).collect::<Vec<_>>()).prop_shuffle(),
+        workers in 1_usize..4,
+    ) {
+        let mut vnf = Harness::new("nat44.toml", workers);
+        let datagrams: Vec<_> = (0..10_u16)
+            .map(|n| large(format!("10.0.0.{}:{}", 2 + n % 4, 5000 + n), "203.0.113.7:53", n))
+            .collect();
+        let parts: Vec<_> = datagrams.iter().map(|whole| cut(whole, 64, &THIRDS)).collect();
+        for at in order {
+            let mut frame = vnf.frame_of("lan", &datagrams[at / 3])[..14].to_vec();
+            frame.extend(&parts[at / 3][at % 3]);
+            vnf.inject("lan", &frame, &[]);
+        }
+        vnf.settle();
+        prop_assert_eq!(vnf.discard(), 30);
+        vnf.counted(["10 sessions_opened", "30 wan.transmitted"]);
+        prop_assert!(vnf.workers.iter().all(|worker| worker.pipeline.fragments.held() == 0));
+    }
+}
+
+#[test]
+fn a_fragmented_fin_ends_its_connection_like_any_other() {
+    let mut vnf = Harness::new("nat44.toml", 1);
+    let syn = tcp("10.0.0.2:5000", "203.0.113.7:80", "S");
+    vnf.send("lan", &syn);
+    let external = vnf.expect_translated("wan", &syn);
+    let answer = tcp("203.0.113.7:80", external, "SA");
+    vnf.send("wan", &answer);
+    vnf.send("lan", &syn.flags("A"));
+    let fin = syn.flags("FA").payload(&[3; 2000]);
+    for (port, packet) in [("lan", fin.clone()), ("wan", fin.reply().to(external))] {
+        for part in cut(&packet, 64, &[1480]) {
+            send(&mut vnf, port, &packet, &part);
+        }
+    }
+    vnf.discard();
+    vnf.forget_counts();
+    vnf.advance(seconds(260)); // beyond the transitory timeout, far below the established one
+    vnf.counted(["sessions_closed.timed-out"]);
 }
 
 #[test]
