@@ -1,5 +1,6 @@
 //! A pinned core: its queues, its pipeline, its share of the flows.
 
+mod inquiry;
 mod listing;
 
 use std::ops::ControlFlow;

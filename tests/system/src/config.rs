@@ -9,8 +9,6 @@ pub struct Config {
     pub hugepages: &'static str,
     /// How many workers; they share one core.
     pub workers: usize,
-    /// `nat44.pool`.
-    pub pool: &'static str,
     /// More keys of `[nat44]`, as TOML lines.
     pub nat: &'static str,
     /// Rules of the list that the internal port asks, as TOML; what none matches is permitted.
@@ -21,21 +19,14 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            hugepages: "auto",
-            workers: 1,
-            pool: "198.51.100.10-198.51.100.13",
-            nat: "",
-            rules: "",
-            more: "",
-        }
+        Self { hugepages: "auto", workers: 1, nat: "", rules: "", more: "" }
     }
 }
 
 impl Config {
     /// The file's text for these interfaces and this socket.
     pub fn text(&self, lan: &str, wan: &str, socket: &Path) -> String {
-        let Self { hugepages, workers, pool, nat, rules, more } = self;
+        let Self { hugepages, workers, nat, rules, more } = self;
         let cores = core_affinity::get_core_ids().unwrap_or_default();
         let main = cores.first().map_or(0, |core| core.id);
         let worker = cores.last().map_or(0, |core| core.id);
@@ -71,7 +62,7 @@ prefix = "0.0.0.0/0"
 next_hops = ["198.51.100.254"]
 
 [nat44]
-pool = ["{pool}"]
+pool = ["198.51.100.10-198.51.100.13"]
 max_sessions = 20_000
 {nat}
 

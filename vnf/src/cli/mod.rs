@@ -10,6 +10,7 @@ mod run;
 mod show;
 mod status;
 mod tables;
+mod who;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -44,6 +45,8 @@ enum Command {
     Show(show::Arguments),
     /// One-screen summary
     Status(status::Arguments),
+    /// Tell which internal host holds or held an external endpoint
+    Who(who::Arguments),
 }
 
 /// Runs the command line of this process and says how it ended: 0 done, 1 failed, 2 wrong use or configuration.
@@ -82,6 +85,7 @@ impl Arguments {
             Command::Run(arguments) => run::run(&arguments, crate::start::start),
             Command::Show(arguments) => connection::wait_for(show::run(arguments, out)),
             Command::Status(arguments) => connection::wait_for(status::run(arguments, out)),
+            Command::Who(arguments) => connection::wait_for(who::run(arguments, out)),
         }
     }
 }

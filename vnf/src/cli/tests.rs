@@ -74,6 +74,7 @@ fn json_is_what_the_api_says() {
     assert_eq!(bench.json("show memory"), json!([samples::memory()]));
     assert_eq!(bench.json("show config")["file"], "vnf.toml");
     assert_eq!(bench.json("show version"), json!(samples::version()));
+    assert_eq!(bench.json("who 198.51.100.10:1024"), json!(samples::who()));
     assert_eq!(bench.json("clear counters"), json!({}));
     assert_eq!(bench.json("clear sessions"), json!({"sessions_ended": 2}));
 }
@@ -176,6 +177,46 @@ fn a_change_that_needs_a_restart_ends_with_1() {
     std::fs::write(bench.fake.directory.path().join("vnf.toml"), "restart").expect("a file");
     let (code, text) = ended(bench.run("reload --dry-run"));
     assert_eq!((code, text.as_str()), (ExitCode::FAILURE, "vnf: dpdk.memory: needs a restart\n"));
+}
+
+#[test]
+fn who_holds_an_endpoint_now_is_a_row_and_nobody_is_a_failure() {
+    let bench = Bench::new();
+    let out = bench.run("who 198.51.100.10:1024").expect("a holder");
+    assert!(out.ends_with("udp       10.0.0.2:5000  holds it\n"), "{out}");
+    let (code, text) = ended(bench.run("who 198.51.100.10:1025 --protocol udp"));
+    let expected = "vnf: nobody holds 198.51.100.10:1025 (udp)\n";
+    assert_eq!((code, text.as_str()), (ExitCode::FAILURE, expected));
+    assert!(bench.run("who 198.51.100.10").is_err(), "a port is needed");
+    assert!(bench.run("who 198.51.100.10:1024 --at yesterday").is_err());
+}
+
+#[test]
+fn who_held_an_endpoint_is_what_the_log_says() {
+    let bench = Bench::new();
+    let log = bench.fake.directory.path().join("nat.jsonl");
+    let line = |time: &str, event: &str, sessions: u32| {
+        format!(
+            "{{\"time\":\"2026-01-01T{time}.000Z\",\"event\":\"{event}\",\"protocol\":\"tcp\",\
+             \"internal\":\"10.0.0.9:40000\",\"external\":\"198.51.100.10:2000\",\
+             \"sessions\":{sessions}}}\n"
+        )
+    };
+    let text = line("10:00:00", "opened", 1) + &line("11:00:00", "closed", 0);
+    std::fs::write(&log, text).expect("a file");
+    let who = |at: &str| bench.run(&format!("who 198.51.100.10:2000 --at {at}"));
+    let (_, text) = ended(who("2026-01-01T10:30:00Z"));
+    assert_eq!(text, "vnf: nothing is translated here, and nothing logged\n");
+    bench.fake.memory.lock().expect("unpoisoned").log = Some(log.clone());
+    let out = who("2026-01-01T11:30:00+01:00").expect("a holder");
+    assert!(out.ends_with("10.0.0.9:40000  logged at 2026-01-01T10:00:00.000Z\n"), "{out}");
+    let (code, text) = ended(who("2026-01-01T11:30:00Z"));
+    let expected = "vnf: nobody held 198.51.100.10:2000 at 2026-01-01T11:30:00.000Z; \
+                    10.0.0.9:40000 (tcp) did until 2026-01-01T11:00:00.000Z\n";
+    assert_eq!((code, text.as_str()), (ExitCode::FAILURE, expected));
+    let (_, text) = ended(who("2026-01-01T09:00:00Z"));
+    let rest = "does not say who held 198.51.100.10:2000 at 2026-01-01T09:00:00.000Z\n";
+    assert_eq!(text, format!("vnf: {} {rest}", log.display()));
 }
 
 #[test]

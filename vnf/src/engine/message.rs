@@ -22,6 +22,8 @@ pub enum Command {
     Adopt(Arc<Tables>, Option<Box<ExternalPorts>>),
     /// End the sessions on a page that the page's filter admits.
     Clear(Box<Page<SessionRecord>>),
+    /// Tell who holds an external endpoint, or held it until lately.
+    Inquire(Box<Inquiry>),
     /// Fill in the hosts of a page.
     ListHosts(Box<Page<HostRecord>>),
     /// Fill in the mappings of a page.
@@ -42,6 +44,8 @@ pub enum Command {
 pub enum Event {
     /// The sessions of a page were ended.
     Cleared(Box<Page<SessionRecord>>),
+    /// Who holds an external endpoint, as far as was looked.
+    Found(Box<Inquiry>),
     /// A page of hosts.
     Hosts(Box<Page<HostRecord>>),
     /// A page of mappings.
@@ -158,10 +162,6 @@ pub struct HostRecord {
     pub sessions: u32,
     /// Its dynamic mappings.
     pub mappings: u32,
-    /// The first and the last port of what is set apart for it, as far as there is room.
-    pub blocks: [(u16, u16); BLOCKS],
-    /// How many such blocks there are.
-    pub block_count: u32,
 }
 
 /// How one table is used.
@@ -188,6 +188,33 @@ pub struct Usage {
     pub truncated: bool,
 }
 
+/// Who holds an external endpoint? The worker fills in what it finds, and visits a bounded number of entries.
+pub struct Inquiry {
+    /// Which question this belongs to.
+    pub number: u64,
+    /// The endpoint.
+    pub external: (u32, u16),
+    /// The protocols of interest.
+    pub protocols: Vec<u8>,
+    /// The first entry to visit; afterwards the first one not visited.
+    pub from: u32,
+    /// Whether entries were left unvisited.
+    pub more: bool,
+    /// The holders; its capacity is that of `protocols` at least.
+    pub holders: Vec<HolderRecord>,
+}
+
+/// Who holds an external endpoint, or held it until lately.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct HolderRecord {
+    /// IP protocol number.
+    pub protocol: u8,
+    /// The internal endpoint.
+    pub internal: (u32, u16),
+    /// Milliseconds for which the endpoint still rests; `None`: the mapping is in use.
+    pub rests_ms: Option<u32>,
+}
+
 /// The rings between management and one worker.
 pub struct Rings {
     /// Management writes, the worker reads.
@@ -209,7 +236,5 @@ impl Rings {
     }
 }
 
-/// Blocks that the record of a host has room for.
-pub const BLOCKS: usize = 16;
 const COMMANDS: usize = 1024;
 const EVENTS: usize = 4096;

@@ -1,6 +1,7 @@
 //! What the API asks of the management core, one closed enum; every question carries the place for its answer.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::metrics::MetricsSnapshot;
 use super::view::{
-    AclRow, Cleared, Drops, HostRow, MappingRow, MemoryRow, NeighborRow, PoolRow, PortRow,
+    AclRow, Cleared, Drops, Holder, HostRow, MappingRow, MemoryRow, NeighborRow, PoolRow, PortRow,
     ReloadReport, RouteRow, RunningConfig, SessionRow, Status, Version, WorkerRow,
 };
 
@@ -50,6 +51,8 @@ pub enum Request {
     Status(Reply<Status>),
     /// The versions of this program and of DPDK.
     Version(Reply<Version>),
+    /// Who holds an external endpoint.
+    Who(WhoQuestion, Reply<WhoAnswer>),
     /// The workers with their counters.
     Workers(Reply<Vec<WorkerRow>>),
 }
@@ -63,6 +66,26 @@ pub struct Reload {
     pub text: String,
     /// Change nothing, only tell what would change.
     pub dry_run: bool,
+}
+
+/// Who holds an external endpoint?
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct WhoQuestion {
+    /// The external endpoint.
+    pub external: SocketAddrV4,
+    /// The protocol; `None`: TCP, UDP and ICMP.
+    pub protocol: Option<Protocol>,
+    /// Whether the question is about the past, for which only the configuration and the log are asked.
+    pub past: bool,
+}
+
+/// What the management core knows of it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct WhoAnswer {
+    /// Those who hold it, or may not yet be followed by others.
+    pub holders: Vec<Holder>,
+    /// The log, where there may be one.
+    pub log: Option<PathBuf>,
 }
 
 /// A part of a long list: what to show, from where on, and how much of it at most.

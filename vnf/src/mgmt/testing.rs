@@ -8,7 +8,9 @@ use tempfile::TempDir;
 use super::api::Api;
 use super::client::Client;
 use super::metrics::MetricsSnapshot;
-use super::request::{self, Cursor, Failure, Filter, Page, Reload, Reply, Request, Rows};
+use super::request::{
+    self, Cursor, Failure, Filter, Page, Reload, Reply, Request, Rows, WhoAnswer,
+};
 use super::socket;
 use super::view::{Cleared, Drops, Link, ReloadReport, RunningConfig, State, Version, samples};
 
@@ -23,6 +25,8 @@ pub(crate) struct Memory {
     pub(crate) port_down: bool,
     /// The second page of sessions fails.
     pub(crate) broken_list: bool,
+    /// The log of translations.
+    pub(crate) log: Option<PathBuf>,
 }
 
 /// A fake instance on a socket in a directory of its own.
@@ -111,6 +115,11 @@ fn answer(memory: &mut Memory, request: Request) {
             reply.send(super::view::Status { state, ..samples::status() });
         }
         Request::Version(reply) => reply.send(version()),
+        Request::Who(question, reply) => {
+            let known = !question.past && question.external.port() == 1024;
+            let holders = if known { vec![samples::holder()] } else { Vec::new() };
+            reply.send(WhoAnswer { holders, log: memory.log.clone() });
+        }
         Request::Workers(reply) => reply.send(vec![samples::worker()]),
     }
 }

@@ -214,7 +214,7 @@ pub struct HostRow {
     pub sessions: u64,
     /// Live mappings.
     pub mappings: u64,
-    /// The ports set apart for the host, `1024-1535`; empty where none are.
+    /// The port blocks that the host holds, `1024-1535`; empty without port blocks.
     pub blocks: Vec<String>,
 }
 
@@ -231,6 +231,48 @@ pub struct PoolRow {
     pub ports_held: u64,
     /// External ports there are.
     pub ports_total: u64,
+}
+
+/// Who holds or held an external endpoint: `vnf who`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Who {
+    /// The external endpoint.
+    pub external: String,
+    /// The time asked about; none for now.
+    pub at: Option<String>,
+    /// The holders, one for each protocol at most.
+    pub holders: Vec<Holder>,
+}
+
+/// An internal endpoint that holds or held an external one.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Holder {
+    /// `tcp`, `udp`, `icmp`, a number, or `any` for a static mapping of all protocols.
+    pub protocol: String,
+    /// The internal endpoint.
+    pub internal: String,
+    /// How this is known.
+    pub kind: HolderKind,
+    /// When the log last says so.
+    pub since: Option<String>,
+    /// Until when nobody else gets it, for one who holds it no more.
+    pub until: Option<String>,
+    /// Whether records are missing after the last one, so that another may have followed.
+    pub uncertain: bool,
+}
+
+/// How a holder is known.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HolderKind {
+    /// It has a mapping.
+    Dynamic,
+    /// Its mapping has ended, and the endpoint rests.
+    Held,
+    /// The log says so.
+    Logged,
+    /// The configuration says so.
+    Static,
 }
 
 /// One access control list: a row of `vnf show acl`.

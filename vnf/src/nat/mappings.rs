@@ -143,6 +143,12 @@ impl Mappings {
         self.mappings.get(id as usize).filter(|mapping| mapping.phase == IN_USE)
     }
 
+    /// The mapping of this number, if its endpoint rests, and for how many milliseconds it has.
+    pub fn at_rest(&self, id: u32, now: Tick) -> Option<(&Mapping, u32)> {
+        let mapping = self.mappings.get(id as usize).filter(|m| m.phase == RESTING)?;
+        Some((mapping, now.low().wrapping_sub(mapping.rests_since)))
+    }
+
     /// Stores a new mapping without sessions; `None` when there is no room.
     pub fn open(&mut self, new: &NewMapping) -> Option<u32> {
         let id = self.ids.take()?;

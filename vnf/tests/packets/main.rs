@@ -4,7 +4,6 @@
 mod common;
 
 mod access;
-mod allocation;
 mod checksums;
 mod filtering;
 mod fixed;
@@ -18,3 +17,4 @@ mod record;
 mod routing;
 mod rule_log;
 mod translation;
+mod who;

@@ -3,6 +3,7 @@
 mod error;
 mod list;
 mod params;
+mod who;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,7 +44,8 @@ impl Api {
                 .route("/v1/hosts", get(hosts))
                 .route("/v1/mappings", get(mappings))
                 .route("/v1/reload", post(reload))
-                .route("/v1/sessions", get(sessions).delete(clear_sessions)),
+                .route("/v1/sessions", get(sessions).delete(clear_sessions))
+                .route("/v1/who", get(who::who)),
         )
     }
 

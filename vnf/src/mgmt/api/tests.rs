@@ -47,8 +47,11 @@ async fn the_openapi_document_lists_exactly_what_the_socket_serves() {
     let paths = document["paths"].as_object().expect("paths");
     for (path, methods) in paths {
         for method in [Method::DELETE, Method::GET, Method::PATCH, Method::POST, Method::PUT] {
-            let resource =
-                if method == Method::PUT { format!("{path}?file=a") } else { path.clone() };
+            let resource = match path.as_str() {
+                "/v1/who" => format!("{path}?external=198.51.100.10:1024"),
+                _ if method == Method::PUT => format!("{path}?file=a"),
+                _ => path.clone(),
+            };
             let (status, _) =
                 call(fake.api.clone().private(), method.clone(), &resource, b"").await;
             let documented = methods.get(method.as_str().to_lowercase()).is_some();
@@ -71,6 +74,7 @@ fn the_openapi_document_knows_every_field() {
     let document = document();
     let rows = [
         ("AclRow", json!(samples::acl())),
+        ("Holder", json!(samples::holder())),
         ("HostRow", json!(samples::host())),
         ("MappingRow", json!(samples::mapping())),
         ("MemoryRow", json!(samples::memory())),
@@ -81,6 +85,7 @@ fn the_openapi_document_knows_every_field() {
         ("SessionRow", json!(samples::session())),
         ("Status", json!(samples::status())),
         ("Version", json!(samples::version())),
+        ("Who", json!(samples::who())),
         ("WorkerRow", json!(samples::worker())),
     ];
     for (name, row) in rows {
@@ -98,7 +103,7 @@ async fn the_tcp_side_changes_nothing_and_names_no_subscriber() {
         for method in methods.as_object().expect("methods").keys() {
             let method: Method = method.to_uppercase().parse().expect("a method");
             let (status, _) = call(fake.api.clone().public(), method.clone(), path, b"").await;
-            let private = ["config", "counters", "hosts", "mappings", "reload", "sessions"];
+            let private = ["config", "counters", "hosts", "mappings", "reload", "sessions", "who"];
             let hidden = private.iter().any(|name| path.ends_with(name));
             assert_eq!(status == StatusCode::NOT_FOUND, hidden, "{method} {path}");
         }
@@ -163,6 +168,11 @@ async fn what_is_not_understood_is_refused_with_a_reason() {
         (Method::GET, "/v1/sessions?hots=10.0.0.2", bad),
         (Method::GET, "/v1/sessions?host=%FF%00", bad),
         (Method::GET, "/v1/hosts?port=5", bad),
+        (Method::GET, "/v1/who", bad),
+        (Method::GET, "/v1/who?external=198.51.100.10", bad),
+        (Method::GET, "/v1/who?external=198.51.100.10:1024&at=yesterday", bad),
+        (Method::GET, "/v1/who?external=198.51.100.10:1024&at=9999-01-01T00:00:00Z", bad),
+        (Method::GET, "/v1/who?external=198.51.100.10:1025", StatusCode::NOT_FOUND),
         (Method::DELETE, "/v1/sessions?limit=1", bad),
         (Method::PUT, "/v1/config", bad),
         (Method::PUT, "/v1/config?file=a&dry_run=perhaps", bad),

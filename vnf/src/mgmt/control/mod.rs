@@ -6,6 +6,7 @@ mod neighbors;
 mod reload;
 mod rows;
 mod tap;
+mod who;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use gather::{Gather, Measurement};
 use neighbors::Neighbors;
 use reload::Forecast;
 use tap::Tap;
+use who::Inquest;
 
 /// The management core.
 pub struct Control {
@@ -43,6 +45,8 @@ pub struct Control {
     rings: Vec<Arc<Rings>>,
     forecasts: VecDeque<Forecast>,
     gathers: Vec<Gather>,
+    inquests: Vec<Inquest>,
+    inquests_begun: u64,
     started: Instant,
     reloads_applied: u64,
     reloads_refused: u64,
@@ -71,6 +75,8 @@ impl Control {
             rings,
             forecasts: VecDeque::new(),
             gathers: Vec::new(),
+            inquests: Vec::new(),
+            inquests_begun: 0,
             started: now,
             reloads_applied: 0,
             reloads_refused: 0,
@@ -99,6 +105,7 @@ impl Control {
     fn hear(&mut self, worker: WorkerId, event: Event) {
         match event {
             Event::Cleared(page) => self.lists.clears.found(&self.rings, worker, page),
+            Event::Found(inquiry) => self.inquired(worker, inquiry),
             Event::Hosts(page) => self.lists.hosts.found(&self.rings, worker, &page),
             Event::Mappings(page) => self.lists.mappings.found(&self.rings, worker, &page),
             Event::Measured(usage) => self.measured(worker, *usage),
@@ -193,6 +200,7 @@ impl event_loop::Control for Control {
             }
             Request::Status(reply) => reply.send(self.status()),
             Request::Version(reply) => reply.send(self.version()),
+            Request::Who(question, reply) => self.begin_inquest(&question, reply),
             Request::Workers(reply) => reply.send(self.statistics.workers(Since::Clear)),
         }
     }
@@ -212,7 +220,10 @@ impl event_loop::Control for Control {
         }
         self.resolve();
         self.statistics.tick(Instant::now());
-        let busy = self.lists.is_busy() || !self.gathers.is_empty() || !self.forecasts.is_empty();
+        let busy = self.lists.is_busy()
+            || !self.gathers.is_empty()
+            || !self.forecasts.is_empty()
+            || !self.inquests.is_empty();
         if busy { Duration::ZERO } else { PAUSE }
     }
 

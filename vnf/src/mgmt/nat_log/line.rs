@@ -8,6 +8,13 @@ use crate::engine::ids::Tick;
 use crate::engine::record::{Record, Recorded};
 use crate::wire::protocol;
 
+/// Where the time stands in every line: `{"time":"2026-01-31T12:00:00.000Z",`.
+pub(super) const TIME: std::ops::Range<usize> = 9..33;
+/// Where the event stands.
+pub(super) const EVENT: usize = 44;
+/// What comes before the external endpoint.
+pub(super) const EXTERNAL: &[u8] = b"\"external\":\"";
+
 /// Writes lines; knows the time of day.
 pub(super) struct Lines {
     /// The time of day when worker time was zero, in milliseconds since 1970.
@@ -99,8 +106,13 @@ pub(super) enum Mark {
     Stopped,
 }
 
-/// A time in milliseconds since 1970 as RFC 3339 has it, in UTC, with milliseconds.
-pub(super) fn show_ms(ms: i64) -> String {
+/// A time as the log writes it: RFC 3339, UTC, milliseconds.
+pub(crate) fn show_time(time: SystemTime) -> String {
+    let ms = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    show_ms(ms as i64)
+}
+
+fn show_ms(ms: i64) -> String {
     format!("{:.3}", Timestamp::from_millisecond(ms).unwrap_or_default())
 }
 
@@ -150,7 +162,8 @@ mod tests {
         let mut lines = Lines { epoch_ms: 1_790_000_000_000, ..Lines::new(Tick(0)) };
         let mut text = Vec::new();
         lines.record(record, &mut text);
-        assert_eq!(&text[9..33], b"2026-09-21T14:13:21.234Z");
+        assert!(text[EVENT..].starts_with(b"opened") || text[EVENT..].starts_with(b"closed"));
+        assert_eq!(&text[TIME], b"2026-09-21T14:13:21.234Z");
         assert_eq!(text.last(), Some(&b'\n'));
         serde_json::from_slice(&text).expect("JSON")
     }

@@ -1,8 +1,10 @@
 //! The log of translations (RFC 6888 REQ-12): who had which external endpoint, and when. Written by a thread of its own, so
 //! that a slow disk stops nobody.
 
+mod index;
 mod line;
 mod output;
+pub(crate) mod search;
 mod writer;
 
 use std::path::PathBuf;
@@ -17,6 +19,7 @@ use crate::config::{NatLog as Log, Settings};
 use crate::engine::clock::Clock;
 use crate::engine::counters::Counters;
 use crate::engine::message::Rings;
+pub(crate) use line::show_time;
 use writer::Writer;
 
 /// What the log reads of one worker.

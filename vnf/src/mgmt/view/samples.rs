@@ -105,6 +105,21 @@ pub(crate) fn pool() -> PoolRow {
     }
 }
 
+pub(crate) fn holder() -> Holder {
+    Holder {
+        protocol: "udp".to_owned(),
+        internal: "10.0.0.2:5000".to_owned(),
+        kind: HolderKind::Dynamic,
+        since: None,
+        until: None,
+        uncertain: false,
+    }
+}
+
+pub(crate) fn who() -> Who {
+    Who { external: "198.51.100.10:1024".to_owned(), at: None, holders: vec![holder()] }
+}
+
 pub(crate) fn acl() -> AclRow {
     AclRow {
         name: "from-lan".to_owned(),

@@ -1,0 +1,106 @@
+//! Who holds an external endpoint: told by the configuration, or by the workers, each of which looks at its own mappings.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::SystemTime;
+
+use super::Control;
+use crate::engine::ids::WorkerId;
+use crate::engine::message::{Command, HolderRecord, Inquiry};
+use crate::mgmt::nat_log::show_time;
+use crate::mgmt::request::{Protocol, Reply, WhoAnswer, WhoQuestion};
+use crate::mgmt::view::{Holder, HolderKind};
+use crate::wire::protocol;
+
+/// A question on its way through the workers.
+pub(super) struct Inquest {
+    number: u64,
+    /// Workers that have not told everything.
+    waiting: usize,
+    answer: WhoAnswer,
+    reply: Reply<WhoAnswer>,
+}
+
+impl Control {
+    pub(super) fn begin_inquest(&mut self, question: &WhoQuestion, reply: Reply<WhoAnswer>) {
+        let nat44 = self.parts.settings.nat44.as_ref();
+        let log = nat44.map(|nat44| nat44.log_file.clone());
+        let answer = WhoAnswer { holders: self.fixed_holders(question), log };
+        if question.past || !answer.holders.is_empty() && question.protocol.is_some() {
+            return reply.send(answer);
+        }
+        let external = (u32::from(*question.external.ip()), question.external.port());
+        self.inquests_begun += 1;
+        let number = self.inquests_begun;
+        for worker in self.workers() {
+            let protocols = protocols(question);
+            let holders = Vec::with_capacity(protocols.len());
+            let inquiry = Inquiry { number, external, protocols, from: 0, more: false, holders };
+            self.command(worker, Command::Inquire(Box::new(inquiry)));
+        }
+        let waiting = self.parts.workers.len();
+        self.inquests.push(Inquest { number, waiting, answer, reply });
+    }
+
+    /// Takes what a worker found so far, and asks on or answers.
+    pub(super) fn inquired(&mut self, worker: WorkerId, inquiry: Box<Inquiry>) {
+        if inquiry.more {
+            return self.command(worker, Command::Inquire(inquiry));
+        }
+        let found = self.inquests.iter().position(|inquest| inquest.number == inquiry.number);
+        let Some(at) = found else { return };
+        let inquest = &mut self.inquests[at];
+        inquest.answer.holders.extend(inquiry.holders.iter().map(holder));
+        inquest.waiting -= 1;
+        if inquest.waiting == 0 {
+            let Inquest { mut answer, reply, .. } = self.inquests.swap_remove(at);
+            answer.holders.sort_by(|a, b| a.protocol.cmp(&b.protocol));
+            reply.send(answer);
+        }
+    }
+
+    fn fixed_holders(&self, question: &WhoQuestion) -> Vec<Holder> {
+        let nat = &self.parts.tables.nat;
+        let external = (u32::from(*question.external.ip()), question.external.port());
+        let fixed = |protocol: &u8| Some((*protocol, nat.fixed_internal(*protocol, external)?));
+        let mut holders: Vec<Holder> = protocols(question)
+            .iter()
+            .filter_map(fixed)
+            .map(|(protocol, (address, port))| Holder {
+                protocol: Protocol(protocol).to_string(),
+                internal: SocketAddrV4::new(address.into(), port).to_string(),
+                kind: HolderKind::Static,
+                since: None,
+                until: None,
+                uncertain: false,
+            })
+            .collect();
+        if nat.is_static(external.0) && question.protocol.is_none() {
+            holders.truncate(1);
+            holders.iter_mut().for_each(|holder| holder.protocol = "any".to_owned());
+        }
+        holders
+    }
+}
+
+fn protocols(question: &WhoQuestion) -> Vec<u8> {
+    match question.protocol {
+        Some(Protocol(number)) => vec![number],
+        None => vec![protocol::ICMP, protocol::TCP, protocol::UDP],
+    }
+}
+
+fn holder(record: &HolderRecord) -> Holder {
+    let (address, port) = record.internal;
+    let until = record.rests_ms.map(|ms| {
+        let rest = std::time::Duration::from_millis(ms.into());
+        show_time(SystemTime::now() + rest)
+    });
+    Holder {
+        protocol: Protocol(record.protocol).to_string(),
+        internal: SocketAddrV4::new(Ipv4Addr::from(address), port).to_string(),
+        kind: if until.is_some() { HolderKind::Held } else { HolderKind::Dynamic },
+        since: None,
+        until,
+        uncertain: false,
+    }
+}

@@ -1,0 +1,232 @@
+//! Who held an external endpoint at some time: the log read backwards, with the help of its index.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use memchr::{memchr, memmem, memrchr};
+use serde::Deserialize;
+
+use super::index::{Index, Key, SUFFIX};
+use super::line::{EVENT, EXTERNAL, TIME};
+
+/// What is asked of the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    /// The external endpoint.
+    pub(crate) external: SocketAddrV4,
+    /// Which protocols, by name.
+    pub(crate) protocols: Vec<String>,
+    /// The time, as the log writes it.
+    pub(crate) at: String,
+}
+
+/// The last that the log knows of an external endpoint and a protocol.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Trace {
+    /// The protocol's name.
+    pub(crate) protocol: String,
+    /// The internal endpoint.
+    pub(crate) internal: String,
+    /// When the last session opened or closed.
+    pub(crate) time: String,
+    /// Whether the internal endpoint went on holding it.
+    pub(crate) held: bool,
+    /// Whether records are missing between then and the time asked about.
+    pub(crate) uncertain: bool,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    time: String,
+    event: String,
+    protocol: String,
+    internal: String,
+    #[serde(default)]
+    sessions: Option<u32>,
+}
+
+/// Searches a log and what was rotated away from it, as far as it is not compressed; nothing found is an empty list.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(crate) fn search(log: &Path, question: &Question) -> io::Result<Vec<Trace>> {
+    let needle = format!("{}{}\"", String::from_utf8_lossy(EXTERNAL), question.external);
+    let mut search = Search {
+        needle: memmem::Finder::new(&needle),
+        at: question.at.as_bytes(),
+        missing: question.protocols.clone(),
+        traces: Vec::new(),
+        uncertain: false,
+        ended: false,
+    };
+    let key = Key::Endpoint(Ipv4Addr::into(*question.external.ip()), question.external.port());
+    let mut files = files(log)?;
+    files.sort_by_key(|file| std::cmp::Reverse(file.begins));
+    for file in files.iter().filter(|file| &file.begins[..] <= question.at.as_bytes()) {
+        search.file(log, &file.file, key)?;
+        if search.is_done() {
+            break;
+        }
+    }
+    Ok(search.traces)
+}
+
+struct Search<'a> {
+    needle: memmem::Finder<'a>,
+    at: &'a [u8],
+    /// Protocols without a trace.
+    missing: Vec<String>,
+    traces: Vec<Trace>,
+    /// A line on the way said that records are missing.
+    uncertain: bool,
+    /// A line said that whatever was held before was held no more.
+    ended: bool,
+}
+
+impl Search<'_> {
+    fn is_done(&self) -> bool {
+        self.ended || self.missing.is_empty()
+    }
+
+    fn file(&mut self, log: &Path, file: &File, key: Key) -> io::Result<()> {
+        let mut end = file.metadata()?.len();
+        if let Some(index) = Index::open(log, file)? {
+            for entry in (0..index.entries()).rev() {
+                let (offset, length, time) = index.head(entry)?;
+                if offset + length > end {
+                    continue;
+                }
+                self.lines(file, offset + length, end)?;
+                if &time[..] <= self.at && index.may_hold(entry, [key, Key::Mark])? {
+                    self.lines(file, offset, offset + length)?;
+                }
+                if self.is_done() {
+                    return Ok(());
+                }
+                end = offset;
+            }
+        }
+        self.lines(file, 0, end)
+    }
+
+    /// Looks at the lines of a part of the file, the last one first, until enough is known.
+    fn lines(&mut self, file: &File, start: u64, mut end: u64) -> io::Result<()> {
+        let mut rest: Vec<u8> = Vec::new();
+        while end > start && !self.is_done() {
+            let from = start.max(end.saturating_sub(WINDOW));
+            let mut text = vec![0; (end - from) as usize];
+            file.read_exact_at(&mut text, from)?;
+            text.append(&mut rest);
+            // The first line may begin further up.
+            let first = if from == start { 0 } else { memchr(b'\n', &text).map_or(0, |at| at + 1) };
+            let mut until = text.len();
+            while until > first && !self.is_done() {
+                let begin =
+                    memrchr(b'\n', &text[first..until - 1]).map_or(first, |at| first + at + 1);
+                self.line(&text[begin..until]);
+                until = begin;
+            }
+            text.truncate(first);
+            (rest, end) = (text, from);
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        if line.get(TIME).is_none_or(|time| time > self.at) {
+            return;
+        }
+        match line.get(EVENT..) {
+            Some(event) if event.starts_with(b"started") || event.starts_with(b"stopped") => {
+                self.ended = true;
+            }
+            Some(event) if event.starts_with(b"lost") => self.uncertain = true,
+            Some(event) if self.needle.find(event).is_some() => self.record(line),
+            _ => {}
+        }
+    }
+
+    fn record(&mut self, line: &[u8]) {
+        let Ok(line) = serde_json::from_slice::<Line>(line) else { return };
+        let Some(at) = self.missing.iter().position(|name| *name == line.protocol) else { return };
+        self.missing.swap_remove(at);
+        self.traces.push(Trace {
+            protocol: line.protocol,
+            internal: line.internal,
+            time: line.time,
+            held: line.event == "opened" || line.sessions != Some(0),
+            uncertain: self.uncertain,
+        });
+    }
+}
+
+/// A log, or a part that was rotated away.
+struct Part {
+    file: File,
+    /// The time of its first line.
+    begins: [u8; TIME.end - TIME.start],
+}
+
+/// The log's files that can be read.
+fn files(log: &Path) -> io::Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    for path in names(log)? {
+        let file = File::open(path)?;
+        let mut begins = [0; TIME.end - TIME.start];
+        if file.read_exact_at(&mut begins, TIME.start as u64).is_ok() {
+            parts.push(Part { file, begins });
+        }
+    }
+    Ok(parts)
+}
+
+fn names(log: &Path) -> io::Result<Vec<PathBuf>> {
+    let (Some(directory), Some(name)) = (log.parent(), log.file_name()) else {
+        return Ok(Vec::new());
+    };
+    let name = name.to_string_lossy();
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)?.flatten() {
+        let found = entry.file_name().to_string_lossy().into_owned();
+        let Some(rest) = found.strip_prefix(&*name) else { continue };
+        let rotated = rest.is_empty() || rest.starts_with(['.', '-']);
+        let other = COMPRESSED.iter().any(|suffix| rest.ends_with(suffix)) || is_index(rest);
+        if rotated && !other && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            names.push(entry.path());
+        }
+    }
+    Ok(names)
+}
+
+fn is_index(rest: &str) -> bool {
+    rest.strip_suffix(SUFFIX).is_some_and(|rest| rest.ends_with('.'))
+}
+
+/// Removes the indexes of files that are not there any more.
+pub(super) fn tidy(log: &Path) -> io::Result<()> {
+    let inode = |path: PathBuf| fs::metadata(path).map(|found| found.ino().to_string()).ok();
+    let inodes: Vec<String> = names(log)?.into_iter().filter_map(inode).collect();
+    let (Some(directory), Some(name)) = (log.parent(), log.file_name()) else { return Ok(()) };
+    for entry in fs::read_dir(directory)?.flatten() {
+        let found = entry.file_name().to_string_lossy().into_owned();
+        let number = found
+            .strip_prefix(&*name.to_string_lossy())
+            .and_then(|rest| rest.strip_prefix('.')?.strip_suffix(SUFFIX)?.strip_suffix('.'))
+            .filter(|number| number.bytes().all(|digit| digit.is_ascii_digit()));
+        if number.is_some_and(|number| !inodes.iter().any(|inode| inode == number)) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Endings of what cannot be searched.
+const COMPRESSED: [&str; 5] = [".bz2", ".gz", ".lz4", ".xz", ".zst"];
+/// Octets read at once.
+const WINDOW: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests;
