@@ -9,6 +9,8 @@ pub struct Config {
     pub hugepages: &'static str,
     /// How many workers; they share one core.
     pub workers: usize,
+    /// `nat44.pool`.
+    pub pool: &'static str,
     /// More keys of `[nat44]`, as TOML lines.
     pub nat: &'static str,
     /// Rules of the list that the internal port asks, as TOML; what none matches is permitted.
@@ -19,17 +21,22 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { hugepages: "auto", workers: 1, nat: "", rules: "", more: "" }
+        Self {
+            hugepages: "auto",
+            workers: 1,
+            pool: "198.51.100.10-198.51.100.13",
+            nat: "",
+            rules: "",
+            more: "",
+        }
     }
 }
 
 impl Config {
     /// The file's text for these interfaces and this socket.
     pub fn text(&self, lan: &str, wan: &str, socket: &Path) -> String {
-        let Self { hugepages, workers, nat, rules, more } = self;
-        let cores = core_affinity::get_core_ids().unwrap_or_default();
-        let main = cores.first().map_or(0, |core| core.id);
-        let worker = cores.last().map_or(0, |core| core.id);
+        let Self { hugepages, workers, pool, nat, rules, more } = self;
+        let [main, worker] = cores();
         let workers = vec![worker.to_string(); *workers].join(", ");
         let socket = socket.display();
         format!(
@@ -45,7 +52,7 @@ socket = "{socket}"
 [[port]]
 name = "lan"
 device = "net_tap0,iface={lan}"
-addresses = ["10.0.0.1/24"]
+addresses = ["10.0.0.1/24", "fd00:a::1/64"]
 mac = "02:00:00:00:00:01"
 nat = "internal"
 acl_in = "from-lan"
@@ -53,7 +60,7 @@ acl_in = "from-lan"
 [[port]]
 name = "wan"
 device = "net_tap1,iface={wan}"
-addresses = ["198.51.100.1/24"]
+addresses = ["198.51.100.1/24", "fd00:b::1/64"]
 mac = "02:00:00:00:00:02"
 nat = "external"
 
@@ -62,7 +69,7 @@ prefix = "0.0.0.0/0"
 next_hops = ["198.51.100.254"]
 
 [nat44]
-pool = ["198.51.100.10-198.51.100.13"]
+pool = ["{pool}"]
 max_sessions = 20_000
 {nat}
 
@@ -74,4 +81,10 @@ default = "permit"
 "#
         )
     }
+}
+
+/// A core for management and helpers, and one for the workers; the same where there is only one.
+pub fn cores() -> [usize; 2] {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    [cores.first(), cores.last()].map(|core| core.map_or(0, |core| core.id))
 }

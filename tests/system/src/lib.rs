@@ -10,9 +10,9 @@ mod world;
 
 use std::time::{Duration, Instant};
 
-pub use config::Config;
+pub use config::{Config, cores};
 pub use namespace::Namespace;
-pub use vnf::Vnf;
+pub use vnf::{Vnf, pktgen};
 pub use world::{SERVER, World, pooled};
 
 /// The signals that tests send.

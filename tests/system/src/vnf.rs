@@ -36,15 +36,23 @@ impl Vnf {
 
     /// Waits until the workers poll and the ports are up.
     pub fn wait_ready(&mut self) -> Result<()> {
-        // The socket is not there at once, and a client that cannot connect may say so at once.
+        self.wait_for(&["status", "--wait", "20"])
+    }
+
+    /// Waits until it answers, whatever its ports are.
+    pub fn wait_answering(&mut self) -> Result<()> {
+        self.wait_for(&["status"])
+    }
+
+    fn wait_for(&mut self, command: &[&str]) -> Result<()> {
         let end = Instant::now() + Duration::from_secs(60);
         loop {
-            let output = self.client(&["status", "--wait", "20"])?;
+            let output = self.client(command)?;
             if output.status.success() {
                 return Ok(());
             }
-            let gone = self.child.try_wait()?.is_some() || Instant::now() > end;
-            ensure!(!gone, "vnf did not get ready: {}{}", stderr(&output), self.log());
+            let over = self.child.try_wait()?.is_some() || Instant::now() > end;
+            ensure!(!over, "vnf did not get ready: {}{}", stderr(&output), self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -128,11 +136,20 @@ impl Drop for Vnf {
 
 /// The program under test: `VNF_BIN`, or the one beside these tests in the target directory.
 pub(crate) fn program() -> PathBuf {
-    if let Some(path) = std::env::var_os("VNF_BIN") {
+    built("VNF_BIN", "vnf")
+}
+
+/// The generator: `PKTGEN_BIN`, or the one beside these tests in the target directory.
+pub fn pktgen() -> PathBuf {
+    built("PKTGEN_BIN", "pktgen")
+}
+
+fn built(variable: &str, name: &str) -> PathBuf {
+    if let Some(path) = std::env::var_os(variable) {
         return path.into();
     }
     let tests = std::env::current_exe().expect("a running program has a path");
-    tests.ancestors().nth(2).expect("tests lie in target/PROFILE/deps").join("vnf")
+    tests.ancestors().nth(2).expect("tests lie in target/PROFILE/deps").join(name)
 }
 
 fn stderr(output: &Output) -> String {

@@ -8,8 +8,18 @@ use system_tests::{Config, SERVER, World, pooled};
 
 #[test]
 fn hosts_inside_reach_each_other_through_the_pool() -> Result<()> {
+    between_two_hosts(Config::default().pool)
+}
+
+#[test]
+fn hosts_that_share_an_external_address_reach_each_other() -> Result<()> {
+    between_two_hosts("198.51.100.11")
+}
+
+fn between_two_hosts(pool: &'static str) -> Result<()> {
     let nat = "filtering = \"endpoint-independent\"";
-    let Some(world) = World::start(&Config { nat, ..Config::default() })? else { return Ok(()) };
+    let config = Config { pool, nat, ..Config::default() };
+    let Some(world) = World::start(&config)? else { return Ok(()) };
     world.more_hosts(3, 1)?;
     let server = world.wan.enter(|| Ok(UdpSocket::bind((SERVER, 3478))?))?;
     let [callee, caller] = ["10.0.0.2:5000", "10.0.0.3:5000"]
