@@ -10,8 +10,6 @@ use super::report::Report;
 type Refusal = (&'static str, fn(&Node<'_>) -> bool);
 
 const NOT_YET: &[Refusal] = &[
-    ("nat44.allocation", |node| matches!(node.as_str(), Some("deterministic" | "port-blocks"))),
-    ("nat44.deterministic", |_| true),
     ("nat44.log", |node| matches!(node.as_str(), Some("blocks"))),
 ];
 

@@ -162,6 +162,10 @@ pub struct HostRecord {
     pub sessions: u32,
     /// Its dynamic mappings.
     pub mappings: u32,
+    /// The first and the last port of what is set apart for it, as far as there is room.
+    pub blocks: [(u16, u16); BLOCKS],
+    /// How many such blocks there are.
+    pub block_count: u32,
 }
 
 /// How one table is used.
@@ -236,5 +240,7 @@ impl Rings {
     }
 }
 
+/// Blocks that the record of a host has room for.
+pub const BLOCKS: usize = 16;
 const COMMANDS: usize = 1024;
 const EVENTS: usize = 4096;

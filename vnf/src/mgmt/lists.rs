@@ -249,12 +249,15 @@ fn mapping_row(worker: WorkerId, record: &MappingRecord) -> MappingRow {
 }
 
 fn host_row(_: WorkerId, record: &HostRecord) -> HostRow {
+    let count = record.block_count as usize;
+    let known = record.blocks.iter().take(count).map(|(first, last)| format!("{first}-{last}"));
+    let more = count.checked_sub(record.blocks.len()).filter(|more| *more > 0);
     HostRow {
         internal: Ipv4Addr::from(record.internal).to_string(),
         external: Ipv4Addr::from(record.external).to_string(),
         sessions: record.sessions.into(),
         mappings: record.mappings.into(),
-        blocks: Vec::new(),
+        blocks: known.chain(more.map(|more| format!("and {more} more"))).collect(),
     }
 }
 

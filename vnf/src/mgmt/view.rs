@@ -214,7 +214,7 @@ pub struct HostRow {
     pub sessions: u64,
     /// Live mappings.
     pub mappings: u64,
-    /// The port blocks that the host holds, `1024-1535`; empty without port blocks.
+    /// The ports set apart for the host, `1024-1535`; empty where none are.
     pub blocks: Vec<String>,
 }
 

@@ -21,8 +21,8 @@ pub struct Deterministic {
     hosts_per_address: u64,
     /// Ports of one host.
     share: u32,
-    /// Whether ports are kept for hosts that run out (D above 0).
-    overflow: bool,
+    /// Ports of a block for a host whose share is used up; 0 where D is 0.
+    overflow_block: u16,
 }
 
 /// What belongs to one internal host.
@@ -63,14 +63,12 @@ impl Deterministic {
         let (runs, ports) = number_ports(&settings.port_range, &parameters.reserved_ports);
         let hosts_per_address = hosts.div_ceil((addresses.len() as u64).max(1)).max(1);
         let shares = hosts_per_address + u64::from(parameters.overflow_factor);
-        Some(Self {
-            internal,
-            addresses,
-            runs,
-            hosts_per_address,
-            share: (u64::from(ports) / shares) as u32,
-            overflow: parameters.overflow_factor > 0,
-        })
+        let share = (u64::from(ports) / shares) as u32;
+        let overflow_block = match parameters.overflow_factor {
+            0 => 0,
+            _ => share.min(settings.port_block_size.into()) as u16,
+        };
+        Some(Self { internal, addresses, runs, hosts_per_address, share, overflow_block })
     }
 
     /// The external address and ports of an internal host; `None` outside the internal prefixes.
@@ -93,11 +91,21 @@ impl Deterministic {
     }
 
     /// The ports of every address that hosts whose share is used up take blocks of, those that the division left over
-    /// included; `None` unless D is above 0.
-    pub fn overflow(&self) -> Option<RangeInclusive<u16>> {
+    /// included, and how many make a block; `None` unless D is above 0.
+    pub fn overflow(&self) -> Option<(RangeInclusive<u16>, u16)> {
+        (self.overflow_block > 0).then_some(())?;
         let first = u32::try_from(self.hosts_per_address * u64::from(self.share)).ok()?;
-        (self.overflow && self.share > 0).then_some(())?;
-        Some(self.port(first)?..=self.runs.last()?.last)
+        Some((self.port(first)?..=self.runs.last()?.last, self.overflow_block))
+    }
+
+    /// The hosts of an external address, and their ports.
+    pub fn hosts_of(&self, address: u32) -> impl Iterator<Item = (u32, RangeInclusive<u16>)> + '_ {
+        let at = self.addresses.binary_search(&address).ok();
+        let numbers = at.map(|at| at as u64 * self.hosts_per_address).into_iter();
+        numbers.flat_map(|first| first..first + self.hosts_per_address).filter_map(|number| {
+            let host = self.host(number)?;
+            Some((host, self.forward(host)?.ports))
+        })
     }
 
     /// How many ports a host has.
@@ -130,7 +138,7 @@ impl Deterministic {
 
 /// The addresses of a prefix that hosts may have: not the network's own and not the broadcast address, as RFC 7422
 /// counts in section 2's example.
-fn hosts_of(net: &Ipv4Net) -> (u32, u32) {
+fn host_range(net: &Ipv4Net) -> (u32, u32) {
     let (first, last) = (u32::from(net.network()), u32::from(net.broadcast()));
     if net.prefix_len() < 31 { (first + 1, last - 1) } else { (first, last) }
 }
@@ -138,7 +146,7 @@ fn hosts_of(net: &Ipv4Net) -> (u32, u32) {
 fn number_hosts(nets: &[Ipv4Net]) -> (Vec<Prefix>, u64) {
     let mut next = 0;
     let mut prefixes = Vec::with_capacity(nets.len());
-    for (first, last) in nets.iter().map(hosts_of) {
+    for (first, last) in nets.iter().map(host_range) {
         prefixes.push(Prefix { first, last, first_number: next });
         next += u64::from(last - first) + 1;
     }

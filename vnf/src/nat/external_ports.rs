@@ -3,7 +3,14 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+use super::deterministic::Deterministic;
+use super::hosts::{Host, Hosts};
+use super::layout::Layout;
 use super::ownership::Ownership;
+use super::port_blocks::PortBlocks;
 use super::table::{Endpoint, NatTable};
 use crate::engine::ids::WorkerId;
 use crate::table::PortBitmap;
@@ -15,9 +22,15 @@ const SPACES: usize = 3;
 /// One external address.
 struct Address {
     address: u32,
-    /// The ports this worker owns.
+    /// The ports this worker owns, `foreign` ones apart.
     ports: RangeInclusive<u16>,
     used: Box<[PortBitmap; SPACES]>,
+    /// Those of `ports` that this worker does not own; always marked as used.
+    foreign: Option<PortBitmap>,
+    /// How many those are.
+    foreign_count: u32,
+    /// The worker's blocks of the address.
+    blocks: Option<PortBlocks>,
     /// How many of `ports` are in use.
     taken: [u32; SPACES],
     /// How many of those in use only rest.
@@ -61,10 +74,33 @@ impl ExternalPorts {
     pub fn new(table: &NatTable, ownership: &Ownership, worker: WorkerId) -> Self {
         let mut addresses = Vec::new();
         for (index, address) in table.pool().addresses().enumerate() {
-            let ports = ownership.ports_of(table, index as u32, worker);
-            let Some(ports) = ports.filter(|_| !table.is_static(address)) else { continue };
-            let used = Box::new(std::array::from_fn(|_| PortBitmap::new()));
-            addresses.push(Address { address, ports, used, taken: [0; SPACES], resting: 0 });
+            if table.is_static(address) {
+                continue;
+            }
+            let divided = ownership.ports_of(table, index as u32, worker);
+            let blocks =
+                table.layout().blocks().and_then(|(_, size)| Some((divided.clone()?, size)));
+            let (ports, foreign) = match (table.layout(), divided) {
+                (Layout::Deterministic(functions), _) => {
+                    let own = |host| ownership.of_host(host) == worker;
+                    let kept = blocks.as_ref().map(|(ports, _)| ports.clone());
+                    let foreign = foreign(table.ports(), functions, address, kept, own);
+                    (table.ports(), Some(foreign))
+                }
+                (_, Some(ports)) => (ports, None),
+                (_, None) => continue,
+            };
+            let used = foreign.clone().unwrap_or_default();
+            addresses.push(Address {
+                address,
+                foreign_count: foreign.as_ref().map_or(0, |f| f.used(ports.clone())) as u32,
+                used: Box::new(std::array::from_fn(|_| used.clone())),
+                foreign,
+                ports,
+                blocks: blocks.map(|(ports, size)| PortBlocks::new(ports, size)),
+                taken: [0; SPACES],
+                resting: 0,
+            });
         }
         let fixed = table.fixed().filter_map(|f| f.protocol.map(|protocol| (protocol, f.external)));
         let mut ports = Self { addresses, reserved: fixed.collect() };
@@ -72,21 +108,30 @@ impl ExternalPorts {
         ports
     }
 
-    /// Takes over what is in use of the addresses that `old` has too.
-    pub fn take_over(&mut self, old: &mut Self) {
+    /// Takes over what is in use of the addresses that `old` has too, which has the same layout. What belonged to others
+    /// is given back by their hosts.
+    pub fn take_over(&mut self, old: &mut Self, hosts: &mut Hosts) {
         for entry in &mut self.addresses {
             let Some(at) = old.position(entry.address) else { continue };
             std::mem::swap(&mut entry.used, &mut old.addresses[at].used);
+            std::mem::swap(&mut entry.blocks, &mut old.addresses[at].blocks);
             entry.resting = old.addresses[at].resting;
             for (protocol, endpoint) in &old.reserved {
                 if endpoint.0 == entry.address
                     && let Some(space) = space_of(*protocol)
+                    && !entry.is_foreign(endpoint.1)
                 {
                     entry.used[space].give(endpoint.1);
                 }
             }
             for space in 0..SPACES {
-                entry.taken[space] = entry.used[space].used(entry.ports.clone()) as u32;
+                let used = entry.used[space].used(entry.ports.clone()) as u32;
+                entry.taken[space] = used - entry.foreign_count;
+            }
+        }
+        for entry in &mut old.addresses {
+            if let Some(blocks) = &mut entry.blocks {
+                blocks.close_all(entry.address, hosts);
             }
         }
         self.take_reserved();
@@ -111,47 +156,83 @@ impl ExternalPorts {
         self.addresses.is_empty()
     }
 
-    /// Whether the worker has ports of this address.
-    pub fn has(&self, address: u32) -> bool {
-        self.position(address).is_some()
-    }
-
     /// Whether an endpoint is one of the worker's.
     pub fn owns(&self, (address, port): Endpoint) -> bool {
-        self.position(address).is_some_and(|at| self.addresses[at].ports.contains(&port))
+        let entry = self.position(address).map(|at| &self.addresses[at]);
+        entry.is_some_and(|entry| entry.ports.contains(&port) && !entry.is_foreign(port))
     }
 
-    /// An address for a host that has none yet, spread by `random`: one with a free port if there is any.
-    pub fn choose(&self, protocol: u8, random: u64) -> Option<u32> {
+    /// Takes an endpoint for a new mapping of a host: of the address that it is paired with, if it has one (RFC 6888
+    /// REQ-2), unguessably (RFC 6056), of the ports that the layout lets it have.
+    #[inline]
+    pub fn allocate(
+        &mut self,
+        table: &NatTable,
+        hosts: &mut Hosts,
+        id: u32,
+        protocol: u8,
+        random: &mut SmallRng,
+    ) -> Option<Endpoint> {
         let space = space_of(protocol)?;
+        let host = hosts.host_mut(id);
+        match table.layout() {
+            Layout::Dynamic => {
+                let at = match self.position(host.external) {
+                    Some(at) => at,
+                    None => self.choose(random.next_u64(), |entry| entry.has_room(space))?,
+                };
+                let entry = &mut self.addresses[at];
+                host.external = entry.address;
+                let port = entry.take(space, entry.ports.clone(), random)?;
+                Some((entry.address, port))
+            }
+            Layout::Deterministic(functions) => {
+                let share = functions.forward(host.address)?;
+                let at = self.position(share.address)?;
+                let entry = &mut self.addresses[at];
+                host.external = share.address;
+                let port = entry.take(space, share.ports, random);
+                let port =
+                    port.or_else(|| entry.take_of_blocks(space, hosts, id, table, random))?;
+                Some((entry.address, port))
+            }
+            Layout::PortBlocks(..) => {
+                let paired = self.position(host.external);
+                // A host without mappings may as well be paired anew where its address has no block left.
+                let bound = host.blocks > 0 || host.mappings > 0;
+                let at = match paired.filter(|at| bound || self.addresses[*at].has_block()) {
+                    Some(at) => at,
+                    None => self.choose(random.next_u64(), Address::has_block)?,
+                };
+                let entry = &mut self.addresses[at];
+                let port = entry.take_of_blocks(space, hosts, id, table, random)?;
+                Some((entry.address, port))
+            }
+        }
+    }
+
+    /// An address for a host that has none yet, spread by `random`: one with room if there is any.
+    fn choose(&self, random: u64, has_room: impl Fn(&Address) -> bool) -> Option<usize> {
         let count = self.addresses.len();
         let start = ((u128::from(random) * count as u128) >> 64) as usize;
-        let mut by_turn = (0..count).map(|step| &self.addresses[(start + step) % count]);
-        by_turn.find(|entry| entry.has_room(space)).map(|entry| entry.address)
+        let mut by_turn = (0..count).map(|step| (start + step) % count);
+        by_turn.find(|at| has_room(&self.addresses[*at]))
     }
 
-    /// Takes a port of an address: any one of the free ones, unguessably (RFC 6056), as long as there is one.
-    pub fn take(&mut self, protocol: u8, address: u32, random: u64) -> Option<u16> {
-        let space = space_of(protocol)?;
-        let position = self.position(address)?;
+    /// Gives a port back. What is reserved by now stays taken, and what no longer belongs to the pool is forgotten. Returns
+    /// the host that has lost a block with it.
+    pub fn give(&mut self, hosts: &mut Hosts, protocol: u8, endpoint: Endpoint) -> Option<u32> {
+        let (space, position) = (space_of(protocol)?, self.position(endpoint.0)?);
         let entry = &mut self.addresses[position];
-        let port = entry.used[space].take(entry.ports.clone(), random)?;
-        entry.taken[space] += 1;
-        Some(port)
-    }
-
-    /// Gives a port back. What is reserved by now stays taken, and what no longer belongs to the pool is forgotten.
-    pub fn give(&mut self, protocol: u8, endpoint: Endpoint) {
-        let (Some(space), Some(position)) = (space_of(protocol), self.position(endpoint.0)) else {
-            return;
-        };
-        if self.reserved.contains(&(protocol, endpoint)) {
-            return;
-        }
-        let entry = &mut self.addresses[position];
-        if entry.used[space].give(endpoint.1) && entry.ports.contains(&endpoint.1) {
+        let blocks = entry.blocks.as_mut();
+        let loser = blocks.and_then(|blocks| blocks.give(endpoint.0, endpoint.1, hosts));
+        if !self.reserved.contains(&(protocol, endpoint))
+            && entry.used[space].give(endpoint.1)
+            && entry.ports.contains(&endpoint.1)
+        {
             entry.taken[space] -= 1;
         }
+        loser
     }
 
     /// Notes that a port only rests from now on (RFC 6888 REQ-8).
@@ -161,13 +242,18 @@ impl ExternalPorts {
         }
     }
 
-    /// Gives a port back that has rested.
-    pub fn give_rested(&mut self, protocol: u8, endpoint: Endpoint) {
+    /// Gives a port back that has rested, likewise.
+    pub fn give_rested(
+        &mut self,
+        hosts: &mut Hosts,
+        protocol: u8,
+        endpoint: Endpoint,
+    ) -> Option<u32> {
         if let Some(position) = self.position(endpoint.0) {
             let resting = &mut self.addresses[position].resting;
             *resting = resting.saturating_sub(1);
         }
-        self.give(protocol, endpoint);
+        self.give(hosts, protocol, endpoint)
     }
 
     /// How every address is used, all protocols together.
@@ -176,13 +262,34 @@ impl ExternalPorts {
             address: entry.address,
             taken: entry.taken.iter().sum(),
             resting: entry.resting,
-            total: (entry.ports.len() * SPACES) as u32,
+            total: (entry.ports.len() as u32 - entry.foreign_count) * SPACES as u32,
         })
+    }
+
+    /// The ports that a host may use: what is computed for it, then its blocks, the newest first.
+    pub fn blocks_of<'a>(
+        &'a self,
+        table: &NatTable,
+        host: &Host,
+    ) -> impl Iterator<Item = RangeInclusive<u16>> + 'a {
+        let share = match table.layout() {
+            Layout::Deterministic(functions) => functions.forward(host.address),
+            Layout::Dynamic | Layout::PortBlocks(..) => None,
+        };
+        let blocks = self.position(host.external).and_then(|at| self.addresses[at].blocks.as_ref());
+        let first = host.first_block;
+        let blocks = blocks.into_iter().flat_map(move |blocks| blocks.of_host(first));
+        share.map(|share| share.ports).into_iter().chain(blocks)
     }
 
     /// Memory used, in octets.
     pub fn bytes(&self) -> usize {
-        self.addresses.len() * (size_of::<Address>() + size_of::<[PortBitmap; SPACES]>())
+        let address = |entry: &Address| {
+            let maps = SPACES + usize::from(entry.foreign.is_some());
+            let blocks = entry.blocks.as_ref().map_or(0, PortBlocks::bytes);
+            size_of::<Address>() + maps * PortBitmap::bytes() + blocks
+        };
+        self.addresses.iter().map(address).sum()
     }
 
     fn position(&self, address: u32) -> Option<usize> {
@@ -195,9 +302,65 @@ impl Address {
         (self.taken[space] as usize) < self.ports.len()
     }
 
+    fn has_block(&self) -> bool {
+        self.blocks.as_ref().is_some_and(PortBlocks::has_free)
+    }
+
+    fn is_foreign(&self, port: u16) -> bool {
+        self.foreign.as_ref().is_some_and(|foreign| foreign.is_used(port))
+    }
+
+    #[inline]
+    fn take(
+        &mut self,
+        space: usize,
+        ports: RangeInclusive<u16>,
+        random: &mut SmallRng,
+    ) -> Option<u16> {
+        let port = self.used[space].take(ports, random.next_u64())?;
+        self.taken[space] += 1;
+        Some(port)
+    }
+
+    fn take_of_blocks(
+        &mut self,
+        space: usize,
+        hosts: &mut Hosts,
+        id: u32,
+        table: &NatTable,
+        random: &mut SmallRng,
+    ) -> Option<u16> {
+        let blocks = self.blocks.as_mut()?;
+        let limit = table.max_blocks_per_host();
+        let (choice, used) = (random.next_u64(), &mut self.used[space]);
+        let take = |ports| used.take(ports, random.next_u64());
+        let port = blocks.take(self.address, (hosts, id), limit, choice, take)?;
+        self.taken[space] += 1;
+        Some(port)
+    }
+
     fn take_exact(&mut self, space: usize, port: u16) {
         if self.used[space].take_exact(port) && self.ports.contains(&port) {
             self.taken[space] += 1;
         }
     }
+}
+
+/// The ports of an address that are neither of one of this worker's hosts nor among those it keeps for overflow.
+fn foreign(
+    all: RangeInclusive<u16>,
+    functions: &Deterministic,
+    address: u32,
+    kept: Option<RangeInclusive<u16>>,
+    own: impl Fn(u32) -> bool,
+) -> PortBitmap {
+    let mut foreign = PortBitmap::new();
+    for port in all {
+        foreign.take_exact(port);
+    }
+    let shares = functions.hosts_of(address).filter(|(host, _)| own(*host)).map(|(_, ports)| ports);
+    for port in shares.chain(kept).flatten().filter(|port| !functions.is_reserved(*port)) {
+        foreign.give(port);
+    }
+    foreign
 }

@@ -1,10 +1,13 @@
 //! The internal hosts of one worker: the external address each is paired with (RFC 6888 REQ-2), and what it uses.
 
+use std::ops::RangeInclusive;
+
 use dpdk_bindings::memory::{HugeArray, Source};
 
+use crate::session::NIL;
 use crate::table::{FlowTable, Hasher, IdPool, TokenBucket};
 
-/// An internal host with at least one session.
+/// An internal host with at least one session or port block.
 #[derive(Debug, zerocopy::FromZeros)]
 #[repr(C)]
 pub struct Host {
@@ -12,10 +15,14 @@ pub struct Host {
     pub address: u32,
     /// The external address it is paired with, zero while it has none.
     pub external: u32,
-    /// Its translated sessions; zero means the entry is not in use.
+    /// Its translated sessions.
     pub sessions: u32,
     /// Its dynamic mappings.
     pub mappings: u32,
+    /// Its port blocks.
+    pub blocks: u32,
+    /// The number of the latest of them among its external address's.
+    pub first_block: u32,
     /// Its allowance of new sessions.
     pub allowance: TokenBucket,
 }
@@ -26,6 +33,21 @@ pub struct Hosts {
     hosts: HugeArray<Host>,
     ids: IdPool,
     hasher: Hasher,
+    changes: Vec<BlockChange>,
+    changes_lost: u64,
+}
+
+/// A port block that a host got or gave back: what a block log records.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BlockChange {
+    /// Whether the host got it.
+    pub opened: bool,
+    /// The internal host.
+    pub host: u32,
+    /// The external address.
+    pub address: u32,
+    /// Its first and its last port.
+    pub ports: (u16, u16),
 }
 
 impl Hosts {
@@ -43,6 +65,8 @@ impl Hosts {
             hosts: HugeArray::zeroed("hosts", capacity, source)?,
             ids: IdPool::new("host ids", capacity, source)?,
             hasher,
+            changes: Vec::with_capacity(CHANGES),
+            changes_lost: 0,
         })
     }
 
@@ -63,8 +87,15 @@ impl Hosts {
             return None;
         }
         let allowance = TokenBucket::default();
-        self.hosts[id as usize] =
-            Host { address, external: 0, sessions: 0, mappings: 0, allowance };
+        self.hosts[id as usize] = Host {
+            address,
+            external: 0,
+            sessions: 0,
+            mappings: 0,
+            blocks: 0,
+            first_block: NIL,
+            allowance,
+        };
         Some(id)
     }
 
@@ -78,15 +109,48 @@ impl Hosts {
         &mut self.hosts[id as usize]
     }
 
-    /// The host of this number, if it has a session.
+    /// The host of this number, if it has a session or a port block.
     pub fn in_use(&self, id: u32) -> Option<&Host> {
-        self.hosts.get(id as usize).filter(|host| host.sessions > 0)
+        self.hosts.get(id as usize).filter(|host| host.sessions > 0 || host.blocks > 0)
+    }
+
+    /// A host gets a block of its external address; it becomes its first one.
+    pub fn open_block(&mut self, id: u32, block: u32, address: u32, ports: RangeInclusive<u16>) {
+        let host = &mut self.hosts[id as usize];
+        (host.external, host.first_block) = (address, block);
+        host.blocks += 1;
+        let (host, ports) = (host.address, (*ports.start(), *ports.end()));
+        self.note_block(BlockChange { opened: true, host, address, ports });
+    }
+
+    /// A host loses a block; `first` is its first one from here on.
+    pub fn close_block(&mut self, id: u32, first: u32, address: u32, ports: RangeInclusive<u16>) {
+        let host = &mut self.hosts[id as usize];
+        host.first_block = first;
+        host.blocks -= 1;
+        let (host, ports) = (host.address, (*ports.start(), *ports.end()));
+        self.note_block(BlockChange { opened: false, host, address, ports });
+    }
+
+    /// The one place that every change of a block passes. What nobody takes in time is counted as lost.
+    fn note_block(&mut self, change: BlockChange) {
+        if self.changes.len() < CHANGES {
+            self.changes.push(change);
+        } else {
+            self.changes_lost += 1;
+        }
+    }
+
+    /// The changes of blocks since the last time, in order, and how many more there were.
+    pub fn take_block_changes(&mut self) -> (impl Iterator<Item = BlockChange> + '_, u64) {
+        let lost = std::mem::take(&mut self.changes_lost);
+        (self.changes.drain(..), lost)
     }
 
     /// Forgets a host that uses nothing any more.
     pub fn close_if_idle(&mut self, id: u32) {
         let host = &self.hosts[id as usize];
-        if host.sessions == 0 && host.mappings == 0 {
+        if host.sessions == 0 && host.mappings == 0 && host.blocks == 0 {
             self.by_address.remove(self.hasher.hash2(host.address.into(), 0), id);
             self.ids.give(id);
         }
@@ -112,6 +176,9 @@ impl Hosts {
         self.by_address.bytes() + self.hosts.len() * size_of::<Host>() + self.ids.bytes()
     }
 }
+
+/// Changes of blocks kept: more than one turn makes of its packets and expiries.
+const CHANGES: usize = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -5,9 +5,11 @@ pub mod contacts;
 pub mod deterministic;
 pub mod external_ports;
 pub mod hosts;
+pub mod layout;
 pub mod mappings;
 pub mod ownership;
 pub mod pool_ranges;
+pub mod port_blocks;
 pub mod table;
 pub mod unsolicited;
 
@@ -26,6 +28,7 @@ use crate::wire::protocol;
 
 pub use deterministic::Deterministic;
 pub use external_ports::ExternalPorts;
+pub use layout::Layout;
 pub use ownership::Ownership;
 pub use table::{NatTable, OutboundRule};
 

@@ -1,10 +1,12 @@
 //! Which worker owns a flow: told by arithmetic from the packet alone, the same for both directions.
 //!
 //! A host's worker owns all its mappings and sessions. External endpoints are divided among the workers: whole addresses
-//! where there are enough of them, else equal slices of every address's ports.
+//! where there are enough of them, else equal slices of every address's ports. With deterministic allocation a host's
+//! share is its worker's, and slices divide only what is kept for overflow.
 
 use std::ops::RangeInclusive;
 
+use super::layout::Layout;
 use super::table::{Endpoint, NatTable};
 use crate::engine::ids::WorkerId;
 use crate::engine::meta::{Family, FlowKey};
@@ -57,41 +59,60 @@ impl Ownership {
             return self.of_host(internal.0);
         }
         let Some(index) = table.pool().index_of(external.0) else { return WorkerId(0) };
-        if self.owns_addresses(table) {
+        if let Layout::Deterministic(functions) = table.layout() {
+            if let Some(internal) = functions.reverse(external) {
+                return self.of_host(internal);
+            }
+        } else if self.owns_addresses(table) {
             return WorkerId((index % self.workers) as u8);
         }
-        let (first, last) = (*table.ports().start(), *table.ports().end());
-        let at = external.1.clamp(first, last) - first;
-        WorkerId((u32::from(at) / self.slice_length(table)) as u8)
+        let (ports, unit) = divisible(table);
+        let units = ports.len().div_ceil(unit) as u32;
+        let port = external.1.clamp(*ports.start(), *ports.end()) - ports.start();
+        WorkerId((u32::from(port) / unit as u32 * self.workers / units) as u8)
     }
 
-    /// The ports of the pool's `index`-th address that a worker owns; `None` when it owns none of them.
+    /// The ports of the pool's `index`-th address that a worker owns; `None` when it owns none of them. With deterministic
+    /// allocation: those of the ports kept for overflow.
     pub fn ports_of(
         &self,
         table: &NatTable,
         index: u32,
         worker: WorkerId,
     ) -> Option<RangeInclusive<u16>> {
-        let ports = table.ports();
-        if self.owns_addresses(table) {
+        let (ports, unit) = divisible(table);
+        let whole = !matches!(table.layout(), Layout::Deterministic(_));
+        if whole && self.owns_addresses(table) {
             return (index % self.workers == u32::from(worker.0)).then_some(ports);
         }
-        let start = u32::from(*ports.start()) + u32::from(worker.0) * self.slice_length(table);
-        let end = (start + self.slice_length(table) - 1).min((*ports.end()).into());
-        (start <= end).then_some(start as u16..=end as u16)
+        let units = ports.len().div_ceil(unit) as u32;
+        let slice = |worker: u8| {
+            let first_unit = (u32::from(worker) * units).div_ceil(self.workers);
+            u32::from(*ports.start()) + first_unit * unit as u32
+        };
+        let end = (slice(worker.0 + 1) - 1).min((*ports.end()).into());
+        (slice(worker.0) <= end).then(|| slice(worker.0) as u16..=end as u16)
     }
 
     fn owns_addresses(&self, table: &NatTable) -> bool {
         table.pool().len() >= self.workers as usize
     }
 
-    fn slice_length(&self, table: &NatTable) -> u32 {
-        (table.ports().len() as u32).div_ceil(self.workers).max(1)
-    }
-
     #[inline]
     fn pick(&self, hash: u64) -> WorkerId {
         // The lower half: a flow table takes its buckets from the upper one, and a worker's own flows shall fill them all.
         WorkerId(((u64::from(hash as u32) * u64::from(self.workers)) >> 32) as u8)
+    }
+}
+
+/// The ports of an address that are divided among workers, and how many of them stay together.
+fn divisible(table: &NatTable) -> (RangeInclusive<u16>, usize) {
+    match table.layout() {
+        Layout::Deterministic(functions) => match functions.overflow() {
+            Some((ports, block)) => (ports, block.into()),
+            None => (table.ports(), 1),
+        },
+        Layout::Dynamic => (table.ports(), 1),
+        Layout::PortBlocks(ports, size) => (ports.clone(), (*size).into()),
     }
 }

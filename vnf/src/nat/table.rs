@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 
+use super::layout::Layout;
+use super::ownership::Ownership;
 use super::pool_ranges::PoolRanges;
 use crate::config::{ExemptSettings, Filtering, ForwardSettings, Mapping, Nat44Settings};
+use crate::engine::ids::WorkerId;
 
 /// An IPv4 endpoint: address and port (or ICMP query identifier) in host order.
 pub type Endpoint = (u32, u16);
@@ -20,6 +23,8 @@ pub struct NatTable {
 struct Rules {
     pool: PoolRanges,
     ports: RangeInclusive<u16>,
+    layout: Layout,
+    max_blocks_per_host: u16,
     statics_by_external: HashMap<u32, u32>,
     statics_by_internal: HashMap<u32, u32>,
     forwards_by_external: HashMap<(u8, Endpoint), Endpoint>,
@@ -121,6 +126,35 @@ impl NatTable {
         self.rules.as_ref().map_or(ANY_PORT, |rules| rules.ports.clone())
     }
 
+    /// Which of these ports a host may get.
+    #[inline]
+    pub fn layout(&self) -> &Layout {
+        self.rules.as_ref().map_or(&Layout::Dynamic, |rules| &rules.layout)
+    }
+
+    /// Whether sessions under these rules may go on under others: the same ports belong to the same hosts and workers.
+    pub fn keeps_ports(&self, next: &Self, ownership: &Ownership) -> bool {
+        if !self.is_active() || !next.is_active() {
+            return true;
+        }
+        let divided = |table: &Self, address: u32, worker: WorkerId| {
+            ownership.ports_of(table, table.pool().index_of(address)?, worker)
+        };
+        let moves = |address: u32| {
+            let mut workers = (0..ownership.workers()).map(|at| WorkerId(at as u8));
+            workers.any(|w| divided(self, address, w) != divided(next, address, w))
+        };
+        let both = |address: &u32| next.pool().index_of(*address).is_some();
+        self.layout() == next.layout()
+            && (self.layout() == &Layout::Dynamic
+                || !self.pool().addresses().filter(both).any(moves))
+    }
+
+    /// How many port blocks a host may have.
+    pub fn max_blocks_per_host(&self) -> u16 {
+        self.rules.as_ref().map_or(0, |rules| rules.max_blocks_per_host)
+    }
+
     /// The external address of a static mapping's host.
     pub fn static_external(&self, internal: u32) -> Option<u32> {
         self.rules.as_ref()?.statics_by_internal.get(&internal).copied()
@@ -185,6 +219,8 @@ impl Rules {
         let mut rules = Self {
             pool: PoolRanges::new(&settings.pool),
             ports: settings.port_range.clone(),
+            layout: Layout::new(settings),
+            max_blocks_per_host: settings.max_blocks_per_host,
             statics_by_external: HashMap::new(),
             statics_by_internal: HashMap::new(),
             forwards_by_external: HashMap::new(),

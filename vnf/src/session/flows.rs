@@ -1,8 +1,8 @@
 //! All flow state of one worker: sessions, the mappings and hosts behind them, and external ports. Opening and closing
 //! keep them in step; nothing is half done.
 
+use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 
 use dpdk_bindings::memory::Source;
 
@@ -203,26 +203,21 @@ impl Flows {
             // Its sessions end one by one; the endpoint's next ones share the mapping opened here.
             self.mappings.hide(id);
         }
-        let paired = self.hosts.host(opening.host).external;
-        let address = if self.ports.has(paired) {
-            paired
-        } else {
-            let random = self.random.next_u64();
-            self.ports.choose(protocol, random).ok_or(DropReason::NatPortsExhausted)?
-        };
-        let random = self.random.next_u64();
-        let port =
-            self.ports.take(protocol, address, random).ok_or(DropReason::NatPortsExhausted)?;
-        let external = (address, port);
+        let allocated = self.ports.allocate(
+            &tables.nat,
+            &mut self.hosts,
+            opening.host,
+            protocol,
+            &mut self.random,
+        );
+        let external = allocated.ok_or(DropReason::NatPortsExhausted)?;
         let host = opening.host;
         let new = NewMapping { protocol, internal, external, endpoint_independent, host };
         let Some(id) = self.mappings.open(&new) else {
-            self.ports.give(protocol, external);
+            self.ports.give(&mut self.hosts, protocol, external);
             return Err(DropReason::NatSessionLimit);
         };
-        let host = self.hosts.host_mut(host);
-        host.external = address;
-        host.mappings += 1;
+        self.hosts.host_mut(host).mappings += 1;
         Ok(id)
     }
 
@@ -288,7 +283,10 @@ impl Flows {
         self.mappings.close(id, afterwards, now);
         self.hosts.host_mut(host).mappings -= 1;
         match afterwards {
-            Afterwards::Free => self.ports.give(protocol, external),
+            // The host itself is looked at by whoever ended its mapping.
+            Afterwards::Free => {
+                self.ports.give(&mut self.hosts, protocol, external);
+            }
             Afterwards::Rest => self.ports.rest(external.0),
         }
     }
@@ -303,14 +301,16 @@ impl Flows {
             else {
                 break;
             };
-            self.ports.give_rested(protocol, external);
+            if let Some(host) = self.ports.give_rested(&mut self.hosts, protocol, external) {
+                self.hosts.close_if_idle(host);
+            }
         }
     }
 
     /// Installs the ports of a new configuration: endpoints in use or at rest stay taken where they still belong to it.
     /// The old ones are in `ports` afterwards, to be freed elsewhere.
     pub fn adopt_ports(&mut self, ports: &mut ExternalPorts) {
-        ports.take_over(&mut self.ports);
+        ports.take_over(&mut self.ports, &mut self.hosts);
         std::mem::swap(&mut self.ports, ports);
     }
 

@@ -4,7 +4,8 @@ use super::Worker;
 use crate::engine::counters::CloseCause;
 use crate::engine::ids::{SessionId, Tick};
 use crate::engine::message::{
-    Command, Event, Filter, HostRecord, MappingRecord, Page, SessionRecord, TableUsage, Usage,
+    BLOCKS, Command, Event, Filter, HostRecord, MappingRecord, Page, SessionRecord, TableUsage,
+    Usage,
 };
 use crate::engine::meta::{Direction, Family, FlowKey};
 use crate::forward;
@@ -25,9 +26,20 @@ impl Worker {
                 self.tell(Event::Found(inquiry));
             }
             Command::ListHosts(mut page) => {
-                let (hosts, nat) = (&self.pipeline.flows.hosts, &self.tables.nat);
+                let (flows, nat) = (&self.pipeline.flows, &self.tables.nat);
+                let hosts = &flows.hosts;
                 visit(&mut page, hosts.capacity(), |id| {
                     let host = hosts.in_use(id)?;
+                    let mut blocks = [(0, 0); BLOCKS];
+                    let mut block_count = 0;
+                    if host.external != 0 {
+                        for ports in flows.ports.blocks_of(nat, host) {
+                            if let Some(block) = blocks.get_mut(block_count as usize) {
+                                *block = (*ports.start(), *ports.end());
+                            }
+                            block_count += 1;
+                        }
+                    }
                     Some(HostRecord {
                         internal: host.address,
                         external: match host.external {
@@ -36,6 +48,8 @@ impl Worker {
                         },
                         sessions: host.sessions,
                         mappings: host.mappings,
+                        blocks,
+                        block_count,
                     })
                 });
                 self.tell(Event::Hosts(page));

@@ -4,6 +4,7 @@
 mod common;
 
 mod access;
+mod allocation;
 mod checksums;
 mod filtering;
 mod fixed;

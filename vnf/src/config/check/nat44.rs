@@ -26,7 +26,7 @@ pub(super) fn check(
     let nat44 = nat44?;
     let internal = internal_subnets(network);
     check_pool(&nat44.pool, &internal, report);
-    check_blocks(&nat44, report);
+    check_blocks(&nat44, workers, report);
     check_fixed(&nat44, &internal, network, report);
     if let Some(found) =
         nat44.max_sessions.as_ref().filter(|found| (found.value as usize) < workers)
@@ -135,7 +135,7 @@ impl<K: Copy + Ord, V: Copy> Taken<K, V> {
     }
 }
 
-fn check_blocks(nat44: &Nat44, report: &Report<'_>) {
+fn check_blocks(nat44: &Nat44, workers: usize, report: &Report<'_>) {
     let available = nat44.port_range.len();
     if let Some(found) = &nat44.port_block_size
         && usize::from(found.value) > available
@@ -158,7 +158,19 @@ fn check_blocks(nat44: &Nat44, report: &Report<'_>) {
         {
             found.reject(report, format!("at most {blocks}, the blocks of one address"));
         }
+        let addresses: u64 = nat44.pool.iter().map(|found| length(&found.value)).sum();
+        if addresses > 0 && addresses < workers as u64 && 0 < blocks && blocks < workers {
+            // Workers divide addresses only where there are enough of them.
+            let place = below(&nat44.place, "port_block_size");
+            let message = format!(
+                "found {blocks} blocks of {size} ports, expected at least one for each of the {workers} workers"
+            );
+            report.error(&place, message);
+        }
         return;
+    }
+    if nat44.allocation == Allocation::Deterministic && nat44.deterministic.overflow_factor > 0 {
+        return; // a host gets blocks beyond its share
     }
     let given = [
         (&nat44.port_block_size, DEFAULT_BLOCK_SIZE),
@@ -236,7 +248,7 @@ fn deterministic(
         return None;
     }
     let given = read.internal.iter().map(|found| found.value).collect::<Vec<_>>();
-    let internal = if given.is_empty() { apart(subnets) } else { given };
+    let internal = if given.is_empty() { subnets.to_vec() } else { given };
     // A prefix's own address and its broadcast address are no hosts (RFC 7422 section 2 counts so in its example).
     let size = |net: &Ipv4Net| match net.prefix_len() {
         32 => 1,
@@ -250,7 +262,7 @@ fn deterministic(
     let addresses: u64 = nat44
         .pool
         .iter()
-        .map(|found| u64::from(found.value.end().to_bits() - found.value.start().to_bits()) + 1)
+        .map(|found| length(&found.value))
         .sum::<u64>()
         .saturating_sub(given_away.len() as u64);
     let kept = |port: &u16| !read.reserved_ports.iter().any(|reserved| reserved.contains(port));
@@ -271,16 +283,8 @@ fn deterministic(
     })
 }
 
-/// These prefixes without those that lie in another one.
-fn apart(nets: &[Ipv4Net]) -> Vec<Ipv4Net> {
-    let mut apart: Vec<Ipv4Net> = Vec::with_capacity(nets.len());
-    for (at, net) in nets.iter().enumerate() {
-        let within = |other: &Ipv4Net| other != net && other.contains(net);
-        if !nets.iter().any(within) && !nets[..at].contains(net) {
-            apart.push(*net);
-        }
-    }
-    apart
+fn length(range: &RangeInclusive<Ipv4Addr>) -> u64 {
+    u64::from(range.end().to_bits() - range.start().to_bits()) + 1
 }
 
 const DEFAULT_BLOCKS: u16 = 4;

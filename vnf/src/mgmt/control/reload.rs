@@ -14,7 +14,7 @@ use crate::engine::tables::Tables;
 use crate::forward;
 use crate::mgmt::request::{Failure, Reload, Reply};
 use crate::mgmt::view::{ReloadReport, RunningConfig};
-use crate::nat::{ExternalPorts, OutboundRule};
+use crate::nat::{ExternalPorts, NatTable, OutboundRule};
 use crate::wire::{icmp, protocol, transport};
 
 /// A count of the sessions that tables would end, on its way through the workers.
@@ -60,6 +60,10 @@ impl Control {
         if by_address(&settings) && !by_address(old) {
             restart
                 .push("nat44.filtering (address-dependent needs memory reserved at start)".into());
+        }
+        let nat = NatTable::new(settings.nat44.as_ref());
+        if !self.parts.tables.nat.keeps_ports(&nat, &self.parts.ownership) {
+            restart.push("nat44 (other ports would belong to hosts with sessions)".into());
         }
         if !restart.is_empty() {
             let keys = restart.join(", ");

@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::engine::message::BLOCKS;
 use crate::engine::meta::{Direction, Family, FlowKey};
 
 fn rings(workers: usize) -> Vec<Arc<Rings>> {
@@ -30,7 +31,14 @@ fn cleared(rings: &Rings) -> Option<Box<message::Page<SessionRecord>>> {
 
 fn host(last: u8) -> HostRecord {
     let internal = u32::from_be_bytes([10, 0, 0, last]);
-    HostRecord { internal, external: 0, sessions: 1, mappings: 1 }
+    HostRecord {
+        internal,
+        external: 0,
+        sessions: 1,
+        mappings: 1,
+        blocks: [(0, 0); BLOCKS],
+        block_count: 0,
+    }
 }
 
 fn internals(answer: &Rows<HostRow>) -> Vec<&str> {
