@@ -3,5 +3,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod allocation;
+mod behaviour;
 mod segment_size;
+mod tcp;
+mod timers;
 mod unsolicited;

@@ -1,0 +1,106 @@
+//! What NAT does to whom, whatever else happens.
+
+use crate::common::*;
+
+#[test]
+fn rfc4787_req_10_addresses_in_payloads_are_nobodys_business() {
+    for_workers(|workers| {
+        let mut vnf = Harness::new("nat44.toml", workers);
+        let syn = tcp("10.0.0.2:5000", "203.0.113.7:21", "S");
+        vnf.send("lan", &syn);
+        let external = vnf.expect_translated("wan", &syn);
+        let ftp = syn.flags("PA").payload(b"PORT 10,0,0,2,19,137\r\n");
+        vnf.send("lan", &ftp);
+        vnf.expect("wan", &ftp.from(external));
+        let sip = udp("10.0.0.2:5060", "203.0.113.7:5060")
+            .payload(b"REGISTER sip:x SIP/2.0\r\nContact: <sip:a@10.0.0.2:5001>\r\n\r\n");
+        vnf.send("lan", &sip);
+        vnf.expect_translated("wan", &sip);
+        assert_eq!((vnf.sessions(), vnf.mappings()), (2, 2), "no pinhole");
+    });
+}
+
+#[test]
+fn rfc4787_req_11_behaviour_is_the_same_at_99_percent() {
+    let mut vnf = Harness::new(Config::new("nat44.toml").nat44("max_sessions_per_host = 2000"), 1);
+    let question = udp("10.0.0.2:5000", "203.0.113.7:53");
+    vnf.send("lan", &question);
+    let external = vnf.expect_translated("wan", &question);
+    for n in 0..1013 {
+        vnf.send("lan", &udp(format!("10.0.0.3:{}", 10_000 + n), "203.0.113.9:53"));
+    }
+    vnf.discard();
+    assert_eq!(vnf.sessions(), 1014, "of 1024");
+    vnf.forget_counts();
+    for remote in ["203.0.113.7:54", "203.0.113.8:53"] {
+        vnf.send("wan", &udp(remote, external));
+        vnf.counted(["nat-filtered"]);
+        vnf.send("lan", &question.to(remote));
+        vnf.expect("wan", &question.to(remote).from(external));
+        vnf.send("wan", &udp(remote, external));
+        vnf.expect("lan", &udp(remote, "10.0.0.2:5000"));
+        vnf.counted(["sessions_opened", "wan.transmitted", "lan.transmitted"]);
+    }
+    let other = udp("10.0.0.2:5001", "203.0.113.7:53");
+    vnf.send("lan", &other);
+    assert_ne!(vnf.expect_translated("wan", &other), external);
+}
+
+#[test]
+fn rfc5508_req_1a_queries_with_one_identifier_share_an_external_one() {
+    for_workers(|workers| {
+        let mut vnf = Harness::new("nat44.toml", workers);
+        let request = ping("10.0.0.2:7", "203.0.113.7");
+        vnf.send("lan", &request);
+        let external = vnf.expect_translated("wan", &request);
+        let other = ping("10.0.0.2:7", "203.0.113.8");
+        vnf.send("lan", &other);
+        vnf.expect("wan", &other.from(external));
+        assert_eq!((vnf.sessions(), vnf.mappings()), (2, 1));
+    });
+}
+
+#[test]
+fn rfc6888_req_11d_a_full_table_keeps_every_live_session() {
+    let config = Config::new("nat44.toml").replace("max_sessions = 1024", "max_sessions = 64");
+    let mut vnf = Harness::new(config, 1);
+    let question = |n: u16| udp(format!("10.0.0.2:{}", 5000 + n), "203.0.113.7:53");
+    let externals: Vec<_> = (0..64)
+        .map(|n| {
+            vnf.send("lan", &question(n));
+            vnf.expect_translated("wan", &question(n))
+        })
+        .collect();
+    vnf.forget_counts();
+    for n in 0..10_000u16 {
+        let host = 10 + n % 200;
+        vnf.send("lan", &udp(format!("10.0.0.{host}:{}", 1024 + n), "203.0.113.8:53"));
+        if n % 64 == 0 {
+            vnf.discard();
+        }
+    }
+    vnf.discard();
+    assert_eq!(vnf.count_of("nat-session-limit"), 10_000);
+    assert_eq!(vnf.count_of("sessions_opened"), 0);
+    for (n, external) in (0..).zip(externals) {
+        vnf.send("lan", &question(n));
+        vnf.expect("wan", &question(n).from(external));
+        let answer = udp("203.0.113.7:53", external);
+        vnf.send("wan", &answer);
+        vnf.expect("lan", &answer.to(question(n).source()));
+    }
+}
+
+#[test]
+fn two_static_mappings_that_point_at_each_other_do_not_loop() {
+    for_workers(|workers| {
+        let config = Config::new("nat44.toml").more(
+            "[[nat44.static]]\nexternal = \"198.51.100.20\"\ninternal = \"198.51.100.21\"\n\
+             [[nat44.static]]\nexternal = \"198.51.100.21\"\ninternal = \"198.51.100.20\"",
+        );
+        let config = config.neighbors("wan", ["198.51.100.20", "198.51.100.21"].map(str::to_owned));
+        let mut vnf = Harness::new(config, workers);
+        vnf.send("lan", &udp("10.0.0.2:5000", "198.51.100.20:53"));
+        assert!(vnf.discard() <= 1, "once through the NAT, then out or dropped");
+    });
+}
