@@ -9,9 +9,7 @@ use super::report::Report;
 /// A key, and whether a value of it asks for something not built yet.
 type Refusal = (&'static str, fn(&Node<'_>) -> bool);
 
-const NOT_YET: &[Refusal] = &[
-    ("nat44.log", |node| matches!(node.as_str(), Some("blocks"))),
-];
+const NOT_YET: &[Refusal] = &[("nat44.log", |node| matches!(node.as_str(), Some("blocks")))];
 
 /// Refuses what is not available; nothing else is said about these keys.
 pub(super) fn refuse(root: &dyn TableLike, report: &Report<'_>) {

@@ -364,3 +364,6 @@ fn foreign(
     }
     foreign
 }
+
+#[cfg(test)]
+mod tests;

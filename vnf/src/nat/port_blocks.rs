@@ -68,21 +68,17 @@ impl PortBlocks {
         if hosts.host(id).blocks >= u32::from(limit) {
             return None;
         }
-        // Forwards may have all ports of a block.
-        let mut passed = [NIL; TRIES];
-        let mut found = None;
-        for passed in &mut passed {
-            let Some(block) = self.pick(random) else { break };
-            if let Some(port) = take(self.ports_of(block)) {
-                found = Some((block, port));
-                break;
-            }
-            *passed = block;
-        }
-        for block in passed.into_iter().filter(|block| *block != NIL) {
-            self.taken.give(block as u16);
-        }
-        let (block, port) = found?;
+        let count = self.blocks.len();
+        let first = self.taken.take(0..=count.checked_sub(1)? as u16, random)?;
+        self.taken.give(first);
+        // Forwards may have all ports of a block; then it is the turn of the next free one.
+        let mut numbers = (usize::from(first)..count).chain(0..usize::from(first));
+        let (block, port) = numbers.find_map(|number| {
+            let free = self.blocks[number].host == NIL;
+            let port = free.then(|| take(self.ports_of(number as u32))).flatten()?;
+            Some((number as u32, port))
+        })?;
+        self.taken.take_exact(block as u16);
         self.free -= 1;
         let next = hosts.host(id).first_block;
         self.blocks[block as usize] = Block { host: id, used: 1, next };
@@ -149,17 +145,9 @@ impl PortBlocks {
         PortBitmap::bytes() + self.blocks.len() * size_of::<Block>()
     }
 
-    fn pick(&mut self, random: u64) -> Option<u32> {
-        let last = self.blocks.len().checked_sub(1)? as u16;
-        self.taken.take(0..=last, random).map(u32::from)
-    }
-
     fn ports_of(&self, block: u32) -> RangeInclusive<u16> {
         let first = u32::from(*self.ports.start()) + block * u32::from(self.size);
         let last = (first + u32::from(self.size) - 1).min((*self.ports.end()).into());
         first as u16..=last as u16
     }
 }
-
-/// How many blocks are tried for one with a free port.
-const TRIES: usize = 4;
