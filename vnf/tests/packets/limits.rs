@@ -124,7 +124,7 @@ fn all_flows_of_a_host_have_one_external_address() {
         let config = Config::new("nat44.toml").replace("pool = [\"198.51.100.10\"]", pool);
         let mut vnf = Harness::new(config, workers);
         for host in ["10.0.0.2", "10.0.0.3", "10.0.0.4"] {
-            let mut addresses: Vec<_> = (0..40)
+            let mut addresses: Vec<_> = (0..30)
                 .flat_map(|n| {
                     let source = format!("{host}:{}", 5000 + n);
                     [
