@@ -67,7 +67,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_acl_(add_rules|build|classify|classify_alg|create|free|reset|reset_rules|set_ctx_classify)",
     "rte_dev_(probe|remove)",
     "rte_eal_(cleanup|get_runtime_dir|init)",
-    "rte_eth_(allmulticast_enable|from_rings|macaddr_get|promiscuous_enable|stats_get|stats_reset)",
+    "rte_eth_(allmulticast_enable|from_rings|macaddr_get|promiscuous_(disable|enable)|stats_get|stats_reset)",
     "rte_eth_dev_(adjust_nb_rx_tx_desc|close|configure|default_mac_addr_set|get_mtu|get_port_by_name)",
     "rte_eth_dev_(info_get|set_mtu|start|stop)",
     "rte_eth_link_get_nowait",

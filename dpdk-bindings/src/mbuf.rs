@@ -132,7 +132,8 @@ impl Mbuf {
             return;
         }
         if self.segment_count() == 1 {
-            self.write(SHIM_MBUF_DATA_LEN, len as u16);
+            // The smaller: a driver's packet length may be wrong (memif of 22.11).
+            self.write(SHIM_MBUF_DATA_LEN, len.min(usize::from(self.data_len())) as u16);
             self.write(SHIM_MBUF_PKT_LEN, len as u32);
         } else {
             self.truncate_chain(len);

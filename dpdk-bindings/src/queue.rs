@@ -74,14 +74,16 @@ impl TxQueue {
 
     /// Takes what the port accepts from the start of `from` and returns how many packets that was.
     ///
-    /// Packets behind the first empty slot, and those the port has no room for, stay the caller's.
+    /// Packets behind the first empty slot, and those the port has no room for, stay the caller's; so do those from the
+    /// first on that a driver without multi-segment transmission cannot send.
     #[inline]
     pub fn transmit(&mut self, from: &mut [Option<Mbuf>]) -> usize {
-        let ready =
-            from.iter().take_while(|slot| slot.is_some()).count().min(usize::from(u16::MAX));
         if !self.device.started.load(Ordering::Acquire) {
             return 0;
         }
+        let ready = from.iter().take_while(|slot| slot.is_some()).count();
+        let ready = if self.device.one_segment { join(&mut from[..ready]) } else { ready };
+        let ready = ready.min(usize::from(u16::MAX));
         // SAFETY: as in `receive`; the first `ready` slots are valid packets (just counted).
         let sent = unsafe {
             dpdk_sys::shim_tx_burst(self.device.id, self.id, from.as_mut_ptr().cast(), ready as u16)
@@ -92,4 +94,13 @@ impl TxQueue {
         unsafe { ptr::write_bytes(from.as_mut_ptr(), 0, sent) };
         sent
     }
+}
+
+/// Makes every packet one segment, and returns how many come before the first for which a buffer is too small.
+#[cold]
+fn join(packets: &mut [Option<Mbuf>]) -> usize {
+    let mut whole = packets.iter_mut().flatten();
+    let too_long =
+        |packet: &mut Mbuf| packet.segment_count() > 1 && packet.contiguous(packet.len()).is_none();
+    whole.position(too_long).unwrap_or(packets.len())
 }

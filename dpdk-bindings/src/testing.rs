@@ -14,7 +14,7 @@ use crate::{
     Eal, Mbuf, Mempool, Port, RxQueue, TxQueue,
     eal::{Hugepages, Options, c_string},
     error::{Error, Result, check},
-    port::{self, Config},
+    port::{Config, registry},
 };
 
 /// DPDK of this process, on ordinary pages; every test shares it.
@@ -93,6 +93,7 @@ impl RingPort {
         let name = unique("ring");
         let c_name = c_string(name.as_str())?;
         let count = u32::from(queues);
+        let mut registry = registry();
         // SAFETY: the EAL is initialised (the pool holds a token); arrays and name live for the call, the rings as long
         // as the port, which keeps them.
         let id = unsafe {
@@ -101,8 +102,9 @@ impl RingPort {
         if id < 0 {
             return Err(Error::last("rte_eth_from_rings"));
         }
-        let id = port::claim(id as u16, &name)?;
-        let mut port = Port::adopt(eal, id, &name, Some(Box::new(rings.clone())))?;
+        let mut port =
+            Port::adopt(&mut registry, eal, id as u16, &name, Some(Box::new(rings.clone())))?;
+        drop(registry);
         let config = Config { rx_queues: queues, tx_queues: queues, ..Config::default() };
         let (receive, transmit) = port.configure(config, pool)?;
         port.start()?;

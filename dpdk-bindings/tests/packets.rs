@@ -142,7 +142,7 @@ fn dpdk_is_initialised_once() {
 #[test]
 fn a_pool_that_does_not_fit_says_what_was_asked_and_what_is_free() {
     let error =
-        dpdk_bindings::Mempool::new(&testing::eal(), "huge", 10_000_000, 0, 2048).unwrap_err();
+        dpdk_bindings::Mempool::new(&testing::eal(), "huge", 100_000_000, 0, 2048).unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("10000000 buffers") && text.contains("octets are free"), "{text}");
+    assert!(text.contains("100000000 buffers") && text.contains("octets are free"), "{text}");
 }

@@ -1,5 +1,7 @@
 //! Ports without hardware.
 
+use std::time::{Duration, Instant};
+
 use dpdk_bindings::{Mbuf, Port, port::Config, testing};
 
 fn burst() -> [Option<Mbuf>; 64] {
@@ -143,4 +145,31 @@ fn a_virtual_port_keeps_its_own_filter_and_takes_our_address() {
     let mac = [2, 0, 0, 0, 0, 9];
     port.configure(Config { mac: Some(mac), ..Config::default() }, &pool).unwrap();
     assert_eq!(port.mac(), mac);
+}
+
+#[test]
+fn two_memif_ports_exchange_packets() {
+    let pool = testing::pool(8192);
+    let socket = format!("dpdk-bindings-{}", std::process::id());
+    let open = |number: u8, role: &str| {
+        let device =
+            format!("net_memif{number},role={role},id=0,socket={socket},socket-abstract=yes");
+        let mut port = Port::open(&testing::eal(), &device).unwrap();
+        let queues = port.configure(Config::default(), &pool).unwrap();
+        port.start().unwrap();
+        (port, queues)
+    };
+    let (server, (mut rx, _)) = open(0, "server");
+    let (client, (_, mut tx)) = open(1, "client");
+    let patience = Instant::now() + Duration::from_secs(10);
+    while !(server.link_up() && client.link_up()) && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut packets = [pool.frame(&[1; 60]), pool.frame(&[2; 1514])];
+    assert_eq!(tx[0].transmit(&mut packets), 2);
+    let mut received = burst();
+    assert_eq!(rx[0].receive(&mut received), 2);
+    let received: Vec<Mbuf> = received.into_iter().flatten().collect();
+    assert_eq!((received[0].data(), received[1].data()), (&[1; 60][..], &[2; 1514][..]));
+    assert_eq!(received[0].port(), server.id());
 }

@@ -32,7 +32,9 @@ fn child() {
     let pool = Mempool::new(&eal, "pool", 1000, 32, 2048).unwrap();
     let packet = pool.frame(b"works").unwrap();
     let mut table = HugeArray::<u64>::zeroed("table", 1 << 17, Source::Dpdk(&eal)).unwrap();
-    assert!(table.iter().all(|element| *element == 0) && table.as_ptr() as usize % 64 == 0);
+    assert!(
+        table.iter().all(|element| *element == 0) && (table.as_ptr() as usize).is_multiple_of(64)
+    );
     table.fill(1);
     println!("ready: {}", eal.hugepages());
     std::io::stdin().lines().for_each(drop);

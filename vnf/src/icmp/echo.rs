@@ -14,9 +14,9 @@ use crate::wire::protocol;
 
 /// Turns an ICMP echo request into its reply, with the way back on the link it came from.
 ///
-/// Returns the length of the reply without padding. `None`, and the frame as it was, for whatever is no whole and
-/// valid echo request from one host to one host. IPv4 options are answered by no-operations: none of ours makes
-/// sense to copy, and a source route would be reversed.
+/// Returns the length of the reply without padding. `None`, and the frame as it was, for whatever
+/// is no whole and valid echo request from one host to one host. IPv4 options are answered by
+/// no-operations: none of ours makes sense to copy, and a source route would be reversed.
 pub fn reply_v4(frame: &mut [u8]) -> Option<usize> {
     let link = Link::back(frame)?;
     let (header, packet) = ipv4::packet(wire::network(frame, ethernet::IPV4)?)?;
@@ -51,8 +51,8 @@ pub fn reply_v4(frame: &mut [u8]) -> Option<usize> {
 
 /// Turns an ICMPv6 echo request into its reply, with the way back on the link it came from.
 ///
-/// Returns the length of the reply without padding. `None`, and the frame as it was, for whatever is no whole and
-/// valid echo request from one node to one node.
+/// Returns the length of the reply without padding. `None`, and the frame as it was, for whatever
+/// is no whole and valid echo request from one node to one node.
 pub fn reply_v6(frame: &mut [u8]) -> Option<usize> {
     let link = Link::back(frame)?;
     let (header, packet) = ipv6::packet(wire::network(frame, ethernet::IPV6)?)?;

@@ -88,11 +88,13 @@ impl Error {
     }
 }
 
-/// Writes the ICMP error about an IPv4 frame into `out`, with the way back on the link it came from.
+/// Writes the ICMP error about an IPv4 frame into `out`, with the way back on the link it came
+/// from.
 ///
-/// Returns the length of the frame, padded to the shortest one; `None` when there is no room, or when no error
-/// may answer the frame (RFC 1812 4.3.2.7): about ICMP errors, later fragments, anything to or from more than one
-/// station, and broken packets. Subnet broadcasts are for the caller to know.
+/// Returns the length of the frame, padded to the shortest one; `None` when there is no room, or
+/// when no error may answer the frame (RFC 1812 4.3.2.7): about ICMP errors, later fragments,
+/// anything to or from more than one station, and broken packets. Subnet broadcasts are for the
+/// caller to know.
 pub fn write_v4(frame: &[u8], error: Error, source: [u8; 4], out: &mut [u8]) -> Option<usize> {
     let (header, packet) = answerable_v4(frame)?;
     let quoted = packet.get(..packet.len().min(MOST_V4 - ipv4::HEADER - icmp::HEADER))?;
@@ -116,10 +118,12 @@ pub fn write_v4(frame: &[u8], error: Error, source: [u8; 4], out: &mut [u8]) -> 
     ethernet::pad(out, l3 + length)
 }
 
-/// Writes the ICMPv6 error about an IPv6 frame into `out`, with the way back on the link it came from.
+/// Writes the ICMPv6 error about an IPv6 frame into `out`, with the way back on the link it came
+/// from.
 ///
-/// Returns the length of the frame; `None` when there is no room, or when no error may answer the frame
-/// (RFC 4443 2.4 e): about ICMPv6 errors, redirects, anything to or from more than one node, and broken packets.
+/// Returns the length of the frame; `None` when there is no room, or when no error may answer the
+/// frame (RFC 4443 2.4 e): about ICMPv6 errors, redirects, anything to or from more than one node,
+/// and broken packets.
 pub fn write_v6(frame: &[u8], error: Error, source: [u8; 16], out: &mut [u8]) -> Option<usize> {
     let (header, packet) = answerable_v6(frame)?;
     let quoted = packet.get(..packet.len().min(ipv6::MIN_MTU - ipv6::HEADER - icmp::HEADER))?;

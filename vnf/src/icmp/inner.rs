@@ -1,4 +1,5 @@
-//! The packet that an ICMP error quotes: found for its session, and translated with the error (RFC 5508 4.2).
+//! The packet that an ICMP error quotes: found for its session, and translated with the error (RFC
+//! 5508 4.2).
 
 #[cfg(test)]
 mod tests;
@@ -29,14 +30,16 @@ pub struct Inner<A> {
     pub destination_port: u16,
     /// Offset of its transport header from the start of the ICMP message.
     pub l4: usize,
-    /// Offset of its end, where it was cut off or where RFC 4884 extensions begin, from the same start.
+    /// Offset of its end, where it was cut off or where RFC 4884 extensions begin, from the same
+    /// start.
     pub end: usize,
 }
 
 /// Why an ICMP error is neither looked up nor translated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refused {
-    /// The checksum of the ICMP message, or of the IPv4 header that it quotes, is wrong (RFC 5508 REQ-3).
+    /// The checksum of the ICMP message, or of the IPv4 header that it quotes, is wrong (RFC 5508
+    /// REQ-3).
     BadChecksum,
     /// It quotes a later fragment, which has no ports.
     Fragment,
@@ -50,8 +53,8 @@ pub enum Refused {
 
 /// Finds the packet that an ICMP error quotes.
 ///
-/// `message` is the whole ICMP message, without padding. Options are skipped, the quoted transport checksum is not
-/// looked at, extensions are left out (RFC 5508 REQ-3).
+/// `message` is the whole ICMP message, without padding. Options are skipped, the quoted transport
+/// checksum is not looked at, extensions are left out (RFC 5508 REQ-3).
 pub fn parse_v4(message: &[u8]) -> Result<Inner<[u8; 4]>, Refused> {
     if !icmp::checksum_is_valid(message) {
         return Err(Refused::BadChecksum);
@@ -91,7 +94,8 @@ pub fn parse_v4(message: &[u8]) -> Result<Inner<[u8; 4]>, Refused> {
 
 /// Finds the packet that an ICMPv6 error quotes.
 ///
-/// `message` is the whole ICMPv6 message, without padding; its own checksum is for the caller to verify.
+/// `message` is the whole ICMPv6 message, without padding; its own checksum is for the caller to
+/// verify.
 pub fn parse_v6(message: &[u8]) -> Result<Inner<[u8; 16]>, Refused> {
     let outer: &IcmpHeader = wire::at(message, 0).ok_or(Refused::Truncated)?;
     let words = match outer.kind {
@@ -149,14 +153,16 @@ pub struct Rewrite {
     pub destination: Option<[u8; 4]>,
     /// Who shall have sent the quoted packet; its port is the id of a quoted query.
     pub inner_source: Option<Endpoint>,
-    /// Whom the quoted packet shall have been for; its port is the id of a quoted query without `inner_source`.
+    /// Whom the quoted packet shall have been for; its port is the id of a quoted query without
+    /// `inner_source`.
     pub inner_destination: Option<Endpoint>,
 }
 
-/// Translates an ICMP error and the packet that it quotes, and updates every checksum by what has changed under it.
+/// Translates an ICMP error and the packet that it quotes, and updates every checksum by what has
+/// changed under it.
 ///
-/// `packet` starts with the outer IPv4 header; padding may follow it. The transport checksum of the quoted packet is
-/// updated if it is quoted. When the error is refused nothing has been written.
+/// `packet` starts with the outer IPv4 header; padding may follow it. The transport checksum of the
+/// quoted packet is updated if it is quoted. When the error is refused nothing has been written.
 pub fn translate(packet: &mut [u8], rewrite: &Rewrite) -> Result<(), Refused> {
     let (outer, whole) = ipv4::packet(packet).ok_or(Refused::Malformed)?;
     if outer.protocol != protocol::ICMP || outer.is_fragment() {
@@ -232,7 +238,8 @@ fn update(bytes: &mut [u8], offset: usize, change: impl FnOnce(u16) -> u16) {
     }
 }
 
-/// Where the quoted packet ends in a message whose header gives it `length` octets (RFC 4884); 0 is all of it.
+/// Where the quoted packet ends in a message whose header gives it `length` octets (RFC 4884); 0 is
+/// all of it.
 fn quoted_end(message: &[u8], length: usize) -> usize {
     let end = if length == 0 { message.len() } else { icmp::HEADER + length };
     end.min(message.len())

@@ -1,4 +1,5 @@
-//! What a router says itself: ICMP errors, echo replies, TCP resets; and the packets that ICMP errors quote.
+//! What a router says itself: ICMP errors, echo replies, TCP resets; and the packets that ICMP
+//! errors quote.
 //!
 //! Pure functions on frames: whether and how often to answer is the caller's decision.
 

@@ -16,8 +16,9 @@ use crate::wire::tcp::{Flags, TcpHeader};
 
 /// Writes the reset that answers an IPv4 frame into `out`, as if its receiver had sent it.
 ///
-/// Returns the length of the frame, padded to the shortest one; `None` when there is no room, or for whatever is no
-/// whole and valid TCP segment from one host to one host, and for resets, which nobody answers.
+/// Returns the length of the frame, padded to the shortest one; `None` when there is no room, or
+/// for whatever is no whole and valid TCP segment from one host to one host, and for resets, which
+/// nobody answers.
 pub fn write_v4(frame: &[u8], out: &mut [u8]) -> Option<usize> {
     let (header, packet) = ipv4::packet(wire::network(frame, ethernet::IPV4)?)?;
     let segment = packet.get(header.header_len()..)?;

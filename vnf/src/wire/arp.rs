@@ -81,12 +81,14 @@ impl ArpPacket {
 
 /// Reads what follows the Ethernet header of an ARP frame.
 ///
-/// `None` for what is no request or reply for IPv4 over Ethernet, and for senders and wanted targets that no one host can be.
+/// `None` for what is no request or reply for IPv4 over Ethernet, and for senders and wanted
+/// targets that no one host can be.
 pub fn parse(payload: &[u8]) -> Option<&ArpPacket> {
     wire::at::<ArpPacket>(payload, 0).filter(|packet| packet.is_valid())
 }
 
-/// Writes the request for `target` to `link.destination`: the broadcast address, or a neighbor to see if it lives.
+/// Writes the request for `target` to `link.destination`: the broadcast address, or a neighbor to
+/// see if it lives.
 ///
 /// Returns the length of the frame; `None` when there is no room.
 pub fn request(link: Link, sender: [u8; 4], target: [u8; 4], out: &mut [u8]) -> Option<usize> {
@@ -96,7 +98,8 @@ pub fn request(link: Link, sender: [u8; 4], target: [u8; 4], out: &mut [u8]) -> 
     ethernet::pad(out, l3 + LENGTH)
 }
 
-/// Writes the announcement of an address of ours (RFC 5227 3), a request for itself, to everybody on the link.
+/// Writes the announcement of an address of ours (RFC 5227 3), a request for itself, to everybody
+/// on the link.
 ///
 /// Returns the length of the frame; `None` when there is no room.
 pub fn announcement(source: MacAddr, vlan: u16, address: [u8; 4], out: &mut [u8]) -> Option<usize> {
@@ -105,7 +108,8 @@ pub fn announcement(source: MacAddr, vlan: u16, address: [u8; 4], out: &mut [u8]
 
 /// Turns a request into the reply that `mac` has the target address.
 ///
-/// Returns the length of the reply without padding; `None`, and the frame as it was, if it is no request.
+/// Returns the length of the reply without padding; `None`, and the frame as it was, if it is no
+/// request.
 pub fn reply(frame: &mut [u8], mac: MacAddr) -> Option<usize> {
     let request = *parse(wire::network(frame, ethernet::ARP)?)?;
     if request.operation.get() != REQUEST {

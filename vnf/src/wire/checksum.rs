@@ -218,7 +218,8 @@ mod tests {
 
     #[test]
     fn every_word_and_delta_matches_recompute() {
-        // A fixed word stands for the rest of the packet: a protocol number keeps it from being zero.
+        // A fixed word stands for the rest of the packet: a protocol number keeps it from being
+        // zero.
         for rest in [0x0001u16, 0x0006, 0x8000, 0xfffe, 0xffff] {
             for new in [0x0000u16, 0x0001, 0x00ff, 0x7fff, 0x8000, 0xaaaa, 0xfffe, 0xffff] {
                 for old in 0..=u16::MAX {
@@ -234,7 +235,8 @@ mod tests {
 
     #[test]
     fn every_checksum_keeps_its_error() {
-        // A wrong checksum stays wrong by the same amount: equal modulo 0xffff, in which 0 is 0xffff.
+        // A wrong checksum stays wrong by the same amount: equal modulo 0xffff, in which 0 is
+        // 0xffff.
         for (old, new) in [(0, 1), (1, 0), (0, 0xffff), (0xffff, 0), (0x0a00, 0xc633), (7, 7)] {
             for checksum in 0..=u16::MAX {
                 let after = Delta::of_u16(old, new).apply(checksum);

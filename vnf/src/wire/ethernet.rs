@@ -100,7 +100,8 @@ impl Link {
         (link.destination.is_unicast() && link.source.is_unicast()).then_some(link)
     }
 
-    /// Writes the addresses over those of a frame with the same tag, and returns where its payload starts.
+    /// Writes the addresses over those of a frame with the same tag, and returns where its payload
+    /// starts.
     pub fn write_back(&self, frame: &mut [u8]) -> Option<usize> {
         let l3 = Layer2::parse(frame)?.l3;
         let header: &mut EthernetHeader = wire::at_mut(frame, 0)?;
@@ -108,7 +109,8 @@ impl Link {
         Some(l3)
     }
 
-    /// Writes the headers of a frame and returns where its payload starts; `None` when there is no room.
+    /// Writes the headers of a frame and returns where its payload starts; `None` when there is no
+    /// room.
     pub fn write(&self, out: &mut [u8], ether_type: u16) -> Option<usize> {
         let first = if self.vlan == 0 { ether_type } else { VLAN };
         *wire::at_mut(out, 0)? = EthernetHeader {

@@ -94,7 +94,8 @@ pub enum Class {
 }
 
 impl Class {
-    /// The class of an ICMP type; source quench and redirect are not passed on, so they are [`Class::Other`].
+    /// The class of an ICMP type; source quench and redirect are not passed on, so they are
+    /// [`Class::Other`].
     #[inline]
     pub const fn of_v4(kind: u8) -> Self {
         match kind {
@@ -125,8 +126,9 @@ pub fn checksum_is_valid(message: &[u8]) -> bool {
 
 /// Writes the other zero after an incremental update of an ICMP checksum, where only that is right.
 ///
-/// A message of nothing but zeros (an echo reply with id, sequence and data zero) has the checksum 0xffff; an
-/// incremental update cannot tell it from one whose words add up to 0xffff and have the checksum 0x0000.
+/// A message of nothing but zeros (an echo reply with id, sequence and data zero) has the checksum
+/// 0xffff; an incremental update cannot tell it from one whose words add up to 0xffff and have the
+/// checksum 0x0000.
 #[inline]
 pub fn settle_zero_checksum(message: &mut [u8]) {
     if message.iter().all(|byte| *byte == 0)

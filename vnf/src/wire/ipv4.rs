@@ -97,7 +97,8 @@ impl Ipv4Header {
     }
 }
 
-/// The network packet at the start of `bytes` without what follows it, its header with options first.
+/// The network packet at the start of `bytes` without what follows it, its header with options
+/// first.
 ///
 /// `None` unless version, lengths and header checksum are right (RFC 1812 5.2.2).
 pub fn packet(bytes: &[u8]) -> Option<(&Ipv4Header, &[u8])> {
@@ -112,4 +113,79 @@ pub fn packet(bytes: &[u8]) -> Option<(&Ipv4Header, &[u8])> {
 #[inline]
 pub fn checksum_is_valid(header: &[u8]) -> bool {
     Sum::of(header).is_valid()
+}
+
+#[cfg(test)]
+mod tests {
+    use etherparse::{IpFragOffset, IpNumber, Ipv4Header as Oracle};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn etherparse_reads_the_same_fields(
+            (payload, ttl, number) in any::<(u8, u8, u8)>(),
+            (source, destination) in any::<([u8; 4], [u8; 4])>(),
+            (id, offset) in (any::<u16>(), 0..0x2000u16),
+            (dont, more) in any::<(bool, bool)>(),
+            words in 0..11usize,
+        ) {
+            let payload = u16::from(payload);
+            let mut oracle =
+                Oracle::new(payload, ttl, IpNumber(number), source, destination).unwrap();
+            oracle.identification = id;
+            oracle.fragment_offset = IpFragOffset::try_new(offset).unwrap();
+            (oracle.dont_fragment, oracle.more_fragments) = (dont, more);
+            oracle.options = vec![1; words * 4].as_slice().try_into().unwrap();
+            oracle.total_len = oracle.header_len() as u16 + payload;
+            oracle.header_checksum = oracle.calc_header_checksum();
+            let mut bytes = oracle.to_bytes().to_vec();
+            bytes.resize(usize::from(oracle.total_len) + 3, 0xee);
+
+            let (header, whole) = packet(&bytes).unwrap();
+            prop_assert_eq!(whole.len() + 3, bytes.len());
+            prop_assert_eq!(header.header_len(), oracle.header_len());
+            prop_assert_eq!((header.ttl, header.protocol, header.id.get()), (ttl, number, id));
+            prop_assert_eq!((header.source, header.destination), (source, destination));
+            prop_assert_eq!((header.dont_fragment(), header.more_fragments()), (dont, more));
+            prop_assert_eq!(header.fragment_offset(), usize::from(offset) * 8);
+            prop_assert_eq!(header.is_fragment(), oracle.is_fragmenting_payload());
+
+            let length = bytes.len();
+            prop_assert!(packet(&bytes[..length - 4]).is_none(), "cut off");
+            bytes[8] = bytes[8].wrapping_add(1);
+            prop_assert!(packet(&bytes).is_none(), "wrong checksum");
+        }
+
+        #[test]
+        fn decremented_headers_have_the_right_checksum(ttl in 1..=255u8, address: [u8; 4]) {
+            let mut oracle = Oracle::new(0, ttl, IpNumber::UDP, address, address).unwrap();
+            oracle.header_checksum = oracle.calc_header_checksum();
+            let mut bytes = oracle.to_bytes();
+            wire::at_mut::<Ipv4Header>(&mut bytes, 0).unwrap().decrement_ttl();
+            oracle.time_to_live -= 1;
+            oracle.header_checksum = oracle.calc_header_checksum();
+            prop_assert_eq!(bytes, oracle.to_bytes());
+        }
+    }
+
+    #[test]
+    fn impossible_headers_are_no_packets() {
+        let fine = Oracle::new(8, 64, IpNumber::UDP, [10, 0, 0, 1], [10, 0, 0, 2]).unwrap();
+        let changed = |at: usize, value: u8| {
+            let mut bytes = [&fine.to_bytes()[..], &[0; 60]].concat();
+            bytes[at] = value;
+            bytes[10..12].fill(0);
+            let length = usize::from(bytes[0] & 15) * 4;
+            let checksum = Sum::of(&bytes[..length]).checksum();
+            bytes[10..12].copy_from_slice(&checksum.to_be_bytes());
+            packet(&bytes).is_some()
+        };
+        assert!(changed(0, 0x45) && changed(0, 0x47) && changed(3, 80) && changed(3, 20));
+        for (at, value) in [(0, 0x44), (0, 0x65), (0, 0x48), (2, 1), (3, 19), (3, 81)] {
+            assert!(!changed(at, value), "{at} {value}");
+        }
+        assert!(packet(&[0x45; 19]).is_none());
+    }
 }

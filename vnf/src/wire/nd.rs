@@ -1,4 +1,5 @@
-//! Neighbor discovery for IPv6 (RFC 4861): solicitations and advertisements read, written and answered.
+//! Neighbor discovery for IPv6 (RFC 4861): solicitations and advertisements read, written and
+//! answered.
 
 #[cfg(test)]
 mod tests;
@@ -85,7 +86,8 @@ pub fn parse(packet: &[u8]) -> Option<Message> {
     }
 }
 
-/// Writes the solicitation for `target`: to its group, or to the neighbor whose MAC address is known, to see if it lives.
+/// Writes the solicitation for `target`: to its group, or to the neighbor whose MAC address is
+/// known, to see if it lives.
 ///
 /// Returns the length of the frame; `None` when there is no room.
 pub fn solicitation(
@@ -118,8 +120,8 @@ pub fn announcement(
 
 /// Writes the advertisement that answers a frame with a solicitation: `mac` has its target.
 ///
-/// Not in place, because the answer may be longer than the question. Returns the length of the frame; `None` when
-/// there is no room, or if the frame is no solicitation.
+/// Not in place, because the answer may be longer than the question. Returns the length of the
+/// frame; `None` when there is no room, or if the frame is no solicitation.
 pub fn answer(frame: &[u8], mac: MacAddr, out: &mut [u8]) -> Option<usize> {
     let packet = wire::network(frame, ethernet::IPV6)?;
     let Some(Message::Solicitation { source, source_mac, target }) = parse(packet) else {
@@ -202,8 +204,8 @@ fn write(
     Some(l3 + ipv6::HEADER + length)
 }
 
-/// The address in the option of this kind; the outer `None` if any option has an impossible length, or if a group
-/// or no address is given (RFC 4861 4.6).
+/// The address in the option of this kind; the outer `None` if any option has an impossible length,
+/// or if a group or no address is given (RFC 4861 4.6).
 fn link_layer_address(bytes: &[u8], wanted: u8) -> Option<Option<MacAddr>> {
     let mut options = bytes.get(size_of::<NeighborMessage>()..)?;
     let mut found = None;

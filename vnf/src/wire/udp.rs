@@ -29,3 +29,23 @@ impl UdpHeader {
         (HEADER..=available).contains(&usize::from(self.length.get()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn length_covers_the_header_and_fits_the_packet() {
+        let valid = |length: u16, available| {
+            let header = UdpHeader {
+                source: 1.into(),
+                destination: 2.into(),
+                length: length.into(),
+                checksum: 0.into(),
+            };
+            header.length_is_valid(available)
+        };
+        assert!(valid(8, 8) && valid(8, 20) && valid(20, 20));
+        assert!(!valid(0, 20) && !valid(7, 20) && !valid(21, 20) && !valid(8, 7));
+    }
+}

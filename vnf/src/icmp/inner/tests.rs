@@ -88,7 +88,8 @@ fn error(source: [u8; 4], destination: [u8; 4], word: [u8; 4], quoted: &[u8]) ->
     out
 }
 
-/// What is left of the wanted packet where the original was cut off: half a TCP checksum cannot be translated.
+/// What is left of the wanted packet where the original was cut off: half a TCP checksum cannot be
+/// translated.
 fn cut(kind: Kind, original: &[u8], wanted: &[u8], length: usize) -> Vec<u8> {
     let mut wanted = wanted[..length].to_vec();
     let l4 = usize::from(original[0] & 15) * 4;
@@ -386,7 +387,11 @@ proptest! {
 
     #[test]
     fn any_bytes_have_an_answer(
-        packet in frames::spoiled(KINDS.map(|kind| inbound(&kind.packet(&[1; 4], EXTERNAL, REMOTE, &[7; 9])).0).to_vec()),
+        packet in frames::spoiled(
+            KINDS
+                .map(|kind| inbound(&kind.packet(&[1; 4], EXTERNAL, REMOTE, &[7; 9])).0)
+                .to_vec()
+        ),
         both: bool,
     ) {
         let mut translated = packet.clone();

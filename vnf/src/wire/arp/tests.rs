@@ -100,7 +100,10 @@ fn impossible_packets_are_refused() {
 
 proptest! {
     #[test]
-    fn any_bytes_have_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..64), keep in 0..64usize) {
+    fn any_bytes_have_an_answer(
+        bytes in prop::collection::vec(any::<u8>(), 0..64),
+        keep in 0..64usize,
+    ) {
         let mut frame = question(0);
         for (to, from) in frame.iter_mut().skip(keep).zip(bytes) {
             *to = from;

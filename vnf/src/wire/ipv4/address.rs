@@ -6,7 +6,8 @@ pub const fn may_send([first, ..]: [u8; 4]) -> bool {
     !matches!(first, 0 | 127 | 224..)
 }
 
-/// Whether a router may pass a packet on to this address: one host's, not loopback and not link-local.
+/// Whether a router may pass a packet on to this address: one host's, not loopback and not
+/// link-local.
 #[inline]
 pub const fn may_be_forwarded_to([first, second, ..]: [u8; 4]) -> bool {
     !matches!((first, second), (0 | 127 | 224.., _) | (169, 254))

@@ -162,7 +162,8 @@ mod tests {
 
         #[test]
         fn any_bytes_have_a_verdict(options in prop::collection::vec(any::<u8>(), 0..41)) {
-            // A source route hidden behind other options is found whenever the whole is well-formed.
+            // A source route hidden behind other options is found whenever the whole is
+            // well-formed.
             if walk(&options) == Options::Fine {
                 let mut with_route = vec![131, 3, 4];
                 with_route.extend(&options);

@@ -5,7 +5,8 @@ pub const ALL_NODES: [u8; 16] = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 /// No address.
 pub const UNSPECIFIED: [u8; 16] = [0; 16];
 
-/// Whether one host can send from this address: not multicast, ::, ::1, or an IPv4 address in disguise.
+/// Whether one host can send from this address: not multicast, ::, ::1, or an IPv4 address in
+/// disguise.
 #[inline]
 pub fn may_send(address: [u8; 16]) -> bool {
     !is_multicast(address) && !holds_ipv4(address)

@@ -10,7 +10,8 @@ use crate::wire::{self, icmp, ipv6, ipv6::Ipv6Header, protocol};
 pub struct Upper {
     /// Its protocol: what the last next header field says, ESP, AH and "no next header" included.
     pub protocol: u8,
-    /// Its offset from the start of the IPv6 header; in a later fragment that of the fragment's payload.
+    /// Its offset from the start of the IPv6 header; in a later fragment that of the fragment's
+    /// payload.
     pub offset: usize,
     /// The fragment header, if there is one.
     pub fragment: Option<Fragment>,
@@ -131,7 +132,8 @@ fn extension(packet: &[u8], protocol: u8, offset: usize) -> Option<&[u8]> {
     rest.get(..words * 8 + 8)
 }
 
-/// Hop-by-hop options: every node on the way decides on those it does not know by their two highest bits.
+/// Hop-by-hop options: every node on the way decides on those it does not know by their two highest
+/// bits.
 fn check_options(header: &[u8], offset: usize, multicast: bool) -> Result<(), Refused> {
     let mut at = 2;
     while let Some(&kind) = header.get(at) {
@@ -177,7 +179,8 @@ fn check_routing(header: &[u8], offset: usize) -> Result<(), Refused> {
     }
 }
 
-/// RFC 8200 4.5: all fragments but the last are multiples of 8 octets, and no packet exceeds 65,535.
+/// RFC 8200 4.5: all fragments but the last are multiples of 8 octets, and no packet exceeds
+/// 65,535.
 fn check_fragment(header: &[u8], offset: usize, length: usize) -> Result<Fragment, Refused> {
     let &[_, _, a, b, c, d, e, f] = header else { return Err(TRUNCATED) };
     let id = u32::from_be_bytes([c, d, e, f]);
@@ -207,7 +210,8 @@ fn complete_fragment(length: usize, upper: Upper) -> Result<Upper, Refused> {
     if complete { Ok(upper) } else { Err(truncated(upper.fragment)) }
 }
 
-/// A chain that goes on beyond the packet; of the first of several fragments the sender hears (RFC 7112).
+/// A chain that goes on beyond the packet; of the first of several fragments the sender hears (RFC
+/// 7112).
 fn truncated(fragment: Option<Fragment>) -> Refused {
     let problem = fragment.filter(|f| f.more).map(|_| (INCOMPLETE_CHAIN, 0));
     Refused { reason: Reason::Truncated, problem }

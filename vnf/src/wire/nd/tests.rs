@@ -121,7 +121,8 @@ fn announcements_go_to_all_nodes() {
 #[test]
 fn messages_that_may_be_forged_are_refused() {
     assert!(parse(&changed(question(0), |_| {})[14..]).is_some());
-    let spoils: [(&str, fn(&mut Vec<u8>)); 9] = [
+    type Spoil = fn(&mut Vec<u8>);
+    let spoils: [(&str, Spoil); 9] = [
         ("hop limit", |frame| frame[21] = 254),
         ("code", |frame| frame[55] = 1),
         ("multicast target", |frame| frame[62] = 0xff),
@@ -157,7 +158,10 @@ fn other_options_are_skipped() {
 
 proptest! {
     #[test]
-    fn any_bytes_have_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..90), keep in 0..90usize) {
+    fn any_bytes_have_an_answer(
+        bytes in prop::collection::vec(any::<u8>(), 0..90),
+        keep in 0..90usize,
+    ) {
         let mut frame = question(0);
         for (to, from) in frame.iter_mut().skip(keep).zip(bytes) {
             *to = from;
