@@ -71,7 +71,11 @@ impl Builder {
             generation,
             neighbors: Arc::new(neighbors(settings, &interfaces, learned)),
             interfaces,
-            nat: Arc::new(NatTable::new(settings.nat44.as_ref())),
+            nat: Arc::new(NatTable::new(
+                settings.nat44.as_ref(),
+                self.workers,
+                before.map(|(_, tables)| &*tables.nat),
+            )),
             acl,
             routes,
             timeouts: timeouts(settings),

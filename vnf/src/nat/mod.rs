@@ -10,6 +10,7 @@ pub mod mappings;
 pub mod ownership;
 pub mod pool_ranges;
 pub mod port_blocks;
+pub mod shares;
 pub mod table;
 pub mod unsolicited;
 

@@ -1,12 +1,13 @@
 //! Which worker owns a flow: told by arithmetic from the packet alone, the same for both directions.
 //!
-//! A host's worker owns all its mappings and sessions. External endpoints are divided among the workers: whole addresses
-//! where there are enough of them, else equal slices of every address's ports. With deterministic allocation a host's
+//! A host's worker owns all its mappings and sessions. External endpoints are divided among the workers as
+//! [`Shares`](super::shares::Shares) says: whole addresses, or equal slices of an address's ports. With deterministic allocation a host's
 //! share is its worker's, and slices divide only what is kept for overflow.
 
 use std::ops::RangeInclusive;
 
 use super::layout::Layout;
+use super::shares::Share;
 use super::table::{Endpoint, NatTable};
 use crate::engine::ids::WorkerId;
 use crate::engine::meta::{Family, FlowKey};
@@ -63,8 +64,8 @@ impl Ownership {
             if let Some(internal) = functions.reverse(external) {
                 return self.of_host(internal);
             }
-        } else if self.owns_addresses(table) {
-            return WorkerId((index % self.workers) as u8);
+        } else if let Some(Share::Whole(worker)) = table.share_of(index) {
+            return worker;
         }
         let (ports, unit) = divisible(table);
         let units = ports.len().div_ceil(unit) as u32;
@@ -81,9 +82,10 @@ impl Ownership {
         worker: WorkerId,
     ) -> Option<RangeInclusive<u16>> {
         let (ports, unit) = divisible(table);
-        let whole = !matches!(table.layout(), Layout::Deterministic(_));
-        if whole && self.owns_addresses(table) {
-            return (index % self.workers == u32::from(worker.0)).then_some(ports);
+        if !matches!(table.layout(), Layout::Deterministic(_))
+            && let Share::Whole(owner) = table.share_of(index)?
+        {
+            return (owner == worker).then_some(ports);
         }
         let units = ports.len().div_ceil(unit) as u32;
         let slice = |worker: u8| {
@@ -92,10 +94,6 @@ impl Ownership {
         };
         let end = (slice(worker.0 + 1) - 1).min((*ports.end()).into());
         (slice(worker.0) <= end).then(|| slice(worker.0) as u16..=end as u16)
-    }
-
-    fn owns_addresses(&self, table: &NatTable) -> bool {
-        table.pool().len() >= self.workers as usize
     }
 
     #[inline]

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use super::layout::Layout;
 use super::ownership::Ownership;
 use super::pool_ranges::PoolRanges;
+use super::shares::{Share, Shares};
 use crate::config::{ExemptSettings, Filtering, ForwardSettings, Mapping, Nat44Settings};
 use crate::engine::ids::WorkerId;
 
@@ -22,6 +23,7 @@ pub struct NatTable {
 #[derive(Debug)]
 struct Rules {
     pool: PoolRanges,
+    shares: Shares,
     ports: RangeInclusive<u16>,
     layout: Layout,
     max_blocks_per_host: u16,
@@ -60,9 +62,17 @@ pub enum OutboundRule {
 }
 
 impl NatTable {
-    /// The rules of a configuration, or none.
-    pub fn new(settings: Option<&Nat44Settings>) -> Self {
-        Self { rules: settings.map(Rules::new) }
+    /// The rules of a configuration, or none, for a number of workers; addresses that are in the table before stay with
+    /// their workers.
+    pub fn new(settings: Option<&Nat44Settings>, workers: usize, before: Option<&Self>) -> Self {
+        let before = before.and_then(|table| table.rules.as_ref());
+        Self { rules: settings.map(|settings| Rules::new(settings, workers, before)) }
+    }
+
+    /// Whose the pool's address of this number is.
+    #[inline]
+    pub fn share_of(&self, index: u32) -> Option<Share> {
+        self.rules.as_ref()?.shares.of(index)
     }
 
     /// Whether anything is translated.
@@ -215,9 +225,11 @@ impl NatTable {
 }
 
 impl Rules {
-    fn new(settings: &Nat44Settings) -> Self {
+    fn new(settings: &Nat44Settings, workers: usize, before: Option<&Self>) -> Self {
+        let pool = PoolRanges::new(&settings.pool);
         let mut rules = Self {
-            pool: PoolRanges::new(&settings.pool),
+            shares: Shares::deal(&pool, workers, before.map(|old| (&old.pool, &old.shares))),
+            pool,
             ports: settings.port_range.clone(),
             layout: Layout::new(settings),
             max_blocks_per_host: settings.max_blocks_per_host,

@@ -61,7 +61,8 @@ impl Control {
             restart
                 .push("nat44.filtering (address-dependent needs memory reserved at start)".into());
         }
-        let nat = NatTable::new(settings.nat44.as_ref());
+        let (before, workers) = (&self.parts.tables.nat, self.parts.workers.len());
+        let nat = NatTable::new(settings.nat44.as_ref(), workers, Some(before));
         if !self.parts.tables.nat.keeps_ports(&nat, &self.parts.ownership) {
             restart.push("nat44 (other ports would belong to hosts with sessions)".into());
         }

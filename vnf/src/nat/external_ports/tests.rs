@@ -11,18 +11,18 @@ use super::*;
 use crate::config;
 use crate::table::Hasher;
 
-fn table(nat44: &str) -> NatTable {
-    table_of("192.0.2.1-192.0.2.2", nat44)
+fn table(nat44: &str, workers: usize) -> NatTable {
+    table_of("192.0.2.1-192.0.2.2", nat44, workers, None)
 }
 
-fn table_of(pool: &str, nat44: &str) -> NatTable {
+fn table_of(pool: &str, nat44: &str, workers: usize, before: Option<&NatTable>) -> NatTable {
     let text = format!(
         "[[port]]\nname = \"lan\"\ndevice = \"net_ring0\"\naddresses = [\"10.0.0.1/28\"]\nnat = \"internal\"\n\
          [[port]]\nname = \"wan\"\ndevice = \"net_ring1\"\naddresses = [\"203.0.113.1/24\"]\nnat = \"external\"\n\
          [nat44]\npool = [\"{pool}\"]\n{nat44}\n"
     );
     let settings = config::parse("test.toml", &text).unwrap_or_else(|e| panic!("{e}\n{text}"));
-    NatTable::new(settings.nat44.as_ref())
+    NatTable::new(settings.nat44.as_ref(), workers, before)
 }
 
 /// One worker's share of a configuration, and what is in use of it.
@@ -85,7 +85,7 @@ proptest! {
         seed: u64,
         steps in proptest::collection::vec((0_u32..14, 0_usize..3, 0_u8..5), 1..600),
     ) {
-        let table = table(LAYOUTS[layout]);
+        let table = table(LAYOUTS[layout], workers);
         let ownership = Ownership::new(Hasher::random(), workers);
         let mut all = Worker::all(&table, &ownership, seed);
         let mut owners: HashMap<(u8, Endpoint), u32> = HashMap::new();
@@ -140,7 +140,7 @@ proptest! {
 #[test]
 fn rfc6888_req_14_blocks_of_every_worker_make_up_the_address() {
     for workers in 1..=8 {
-        let table = table_of("192.0.2.1", "allocation = \"port-blocks\"");
+        let table = table_of("192.0.2.1", "allocation = \"port-blocks\"", workers, None);
         let (whole, _) = table.layout().blocks().expect("blocks");
         let ownership = Ownership::new(Hasher::random(), workers);
         for port in whole {
@@ -160,17 +160,21 @@ fn rfc6888_req_14_blocks_of_every_worker_make_up_the_address() {
 fn a_change_that_moves_ports_between_hosts_or_blocks_between_workers_is_told() {
     let ownership = |workers| Ownership::new(Hasher::random(), workers);
     let keeps = |old: usize, new: usize, workers| {
-        table(LAYOUTS[old]).keeps_ports(&table(LAYOUTS[new]), &ownership(workers))
+        let new = table(LAYOUTS[new], workers);
+        table(LAYOUTS[old], workers).keeps_ports(&new, &ownership(workers))
     };
     assert!((0..5).all(|layout| keeps(layout, layout, 3)));
     assert!(!keeps(0, 1, 1) && !keeps(1, 2, 1) && !keeps(3, 4, 1));
     let moved = |layout: usize, pool: &str, workers| {
-        let next = table_of(pool, LAYOUTS[layout]);
-        !table(LAYOUTS[layout]).keeps_ports(&next, &ownership(workers))
+        let before = table(LAYOUTS[layout], workers);
+        let next = table_of(pool, LAYOUTS[layout], workers, Some(&before));
+        !before.keeps_ports(&next, &ownership(workers))
     };
     let (more_after, more_before) = ("192.0.2.1-192.0.2.3", "192.0.2.0-192.0.2.2");
-    assert!(!moved(1, more_after, 1) && !moved(1, more_before, 1) && !moved(1, more_after, 2));
-    assert!(moved(1, more_before, 2) && moved(1, more_after, 3), "blocks go to other workers");
+    for workers in 1..=3 {
+        assert!(!moved(1, more_after, workers) && !moved(1, more_before, workers));
+    }
+    assert!(moved(1, "192.0.2.1", 2), "blocks go to other workers");
     assert!(moved(3, more_after, 1), "hosts go to other addresses");
     assert!(!moved(0, more_before, 2), "sessions on addresses that move are opened anew");
 }
