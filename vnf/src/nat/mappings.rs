@@ -19,11 +19,12 @@ pub struct Mapping {
     protocol: u8,
     phase: u8,
     endpoint_independent: bool,
-    unused: u8,
+    /// Nobody new finds it, from either side.
+    hidden: bool,
     sessions: u32,
     host: u32,
-    /// When it came to rest, low 32 bits of milliseconds.
-    rests_since: u32,
+    /// In use: sessions that the host has sent through. At rest: since when, low 32 bits of milliseconds.
+    kept_by_or_since: u32,
     /// In use: the session that joined last. At rest: the mapping that came to rest after it.
     next: u32,
 }
@@ -146,7 +147,7 @@ impl Mappings {
     /// The mapping of this number, if its endpoint rests, and for how many milliseconds it has.
     pub fn at_rest(&self, id: u32, now: Tick) -> Option<(&Mapping, u32)> {
         let mapping = self.mappings.get(id as usize).filter(|m| m.phase == RESTING)?;
-        Some((mapping, now.low().wrapping_sub(mapping.rests_since)))
+        Some((mapping, now.low().wrapping_sub(mapping.kept_by_or_since)))
     }
 
     /// Stores a new mapping without sessions; `None` when there is no room.
@@ -171,20 +172,56 @@ impl Mappings {
             protocol: new.protocol,
             phase: IN_USE,
             endpoint_independent: new.endpoint_independent,
-            unused: 0,
+            hidden: false,
             sessions: 0,
             host: new.host,
-            rests_since: 0,
+            kept_by_or_since: 0,
             next: NIL,
         };
         Some(id)
     }
 
+    /// One more of its sessions is one that the host has sent through: what keeps a mapping (RFC 4787 REQ-6).
+    pub fn keep(&mut self, id: u32) {
+        let mapping = &mut self.mappings[id as usize];
+        mapping.kept_by_or_since += 1;
+        if !std::mem::take(&mut mapping.hidden) {
+            return;
+        }
+        // Without room it stays hidden from that side, and ends with its sessions.
+        let _ = self.endpoints.insert(self.hash_of(id, Side::External), id << 1 | 1);
+        if self.mappings[id as usize].endpoint_independent {
+            let _ = self.endpoints.insert(self.hash_of(id, Side::Internal), id << 1);
+        }
+    }
+
+    /// One less. Once there is none, sessions from outside live to their own ends, but nobody new finds the mapping:
+    /// from outside it is not kept.
+    pub fn unkeep(&mut self, id: u32) {
+        let mapping = &mut self.mappings[id as usize];
+        mapping.kept_by_or_since -= 1;
+        if mapping.kept_by_or_since == 0 && mapping.sessions > 0 {
+            mapping.hidden = true;
+            self.unlist(id);
+        }
+    }
+
+    fn unlist(&mut self, id: u32) {
+        self.endpoints.remove(self.hash_of(id, Side::External), id << 1 | 1);
+        if self.mappings[id as usize].endpoint_independent {
+            self.endpoints.remove(self.hash_of(id, Side::Internal), id << 1);
+        }
+    }
+
+    fn hash_of(&self, id: u32, side: Side) -> u64 {
+        let mapping = &self.mappings[id as usize];
+        let endpoint = if side == Side::Internal { mapping.internal() } else { mapping.external() };
+        self.hash(mapping.protocol, endpoint, side)
+    }
+
     /// Keeps further sessions of the internal endpoint from finding the mapping.
     pub fn hide(&mut self, id: u32) {
-        let mapping = &self.mappings[id as usize];
-        let inside = self.hash(mapping.protocol, mapping.internal(), Side::Internal);
-        self.endpoints.remove(inside, id << 1);
+        self.endpoints.remove(self.hash_of(id, Side::Internal), id << 1);
         self.mappings[id as usize].endpoint_independent = false;
     }
 
@@ -204,14 +241,7 @@ impl Mappings {
 
     /// Ends a mapping. Its number stays taken while its endpoint rests.
     pub fn close(&mut self, id: u32, afterwards: Afterwards, now: Tick) {
-        let mapping = &self.mappings[id as usize];
-        let (protocol, internal, external) =
-            (mapping.protocol, mapping.internal(), mapping.external());
-        let found_from_inside = mapping.endpoint_independent;
-        self.endpoints.remove(self.hash(protocol, external, Side::External), id << 1 | 1);
-        if found_from_inside {
-            self.endpoints.remove(self.hash(protocol, internal, Side::Internal), id << 1);
-        }
+        self.unlist(id);
         match afterwards {
             Afterwards::Free => self.free(id),
             Afterwards::Rest => self.rest(id, now),
@@ -225,7 +255,7 @@ impl Mappings {
 
     fn rest(&mut self, id: u32, now: Tick) {
         let mapping = &mut self.mappings[id as usize];
-        (mapping.phase, mapping.rests_since, mapping.next) = (RESTING, now.low(), NIL);
+        (mapping.phase, mapping.kept_by_or_since, mapping.next) = (RESTING, now.low(), NIL);
         match self.last_resting {
             NIL => self.first_resting = id,
             last => self.mappings[last as usize].next = id,
@@ -241,7 +271,7 @@ impl Mappings {
             return None;
         }
         let mapping = &self.mappings[id as usize];
-        if now.low().wrapping_sub(mapping.rests_since) < hold_ms {
+        if now.low().wrapping_sub(mapping.kept_by_or_since) < hold_ms {
             return None;
         }
         let rested = (mapping.protocol, mapping.external());

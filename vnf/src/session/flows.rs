@@ -119,6 +119,7 @@ impl Flows {
             Ok(session) => {
                 if opening.mapping != NIL {
                     self.mappings.join(opening.mapping, session.0);
+                    self.keep_mapping(session, opening.direction);
                     if let Some(contacts) = &mut self.contacts
                         && opening.direction == Direction::Outbound
                     {
@@ -241,6 +242,7 @@ impl Flows {
         let (state, opened_by) = (session.tcp_state(), session.opened_by());
         let remote = session.key(Direction::Outbound).destination[0];
         let clean = cause == CloseCause::TimedOut && state == TcpState::Closing;
+        let keeps_mapping = session.keeps_mapping();
         let closed = self.sessions.close(id);
         if closed.mapping != NIL
             && opened_by == Direction::Outbound
@@ -248,7 +250,11 @@ impl Flows {
         {
             contacts.leave(closed.mapping, remote);
         }
-        if closed.mapping != NIL && self.mappings.leave(closed.mapping) {
+        let last = closed.mapping != NIL && self.mappings.leave(closed.mapping);
+        if closed.mapping != NIL && keeps_mapping {
+            self.mappings.unkeep(closed.mapping);
+        }
+        if last {
             let afterwards = if clean { Afterwards::Free } else { Afterwards::Rest };
             self.end_mapping(closed.mapping, afterwards, now);
         }
@@ -368,6 +374,18 @@ impl Flows {
     pub fn renew(&mut self, meta: &Meta, next_hop: NextHopId, generation: u32) {
         let session = self.sessions.session_mut(meta.session);
         session.decide(meta.direction, meta.ingress, next_hop, generation);
+        self.keep_mapping(meta.session, meta.direction);
+    }
+
+    /// Notes the first packet that the host sends through a session.
+    fn keep_mapping(&mut self, id: SessionId, direction: Direction) {
+        let mapping = self.sessions.mapping_of(id);
+        if direction == Direction::Outbound
+            && mapping != NIL
+            && self.sessions.session_mut(id).keep_mapping()
+        {
+            self.mappings.keep(mapping);
+        }
     }
 }
 

@@ -50,6 +50,7 @@ const KIND_IPV6: u8 = 1;
 const KIND_TRANSLATED: u8 = 2;
 const FLAG_OPENED_INBOUND: u8 = 1;
 const FLAG_STATELESS: u8 = 2;
+const FLAG_KEEPS_MAPPING: u8 = 4;
 
 /// The part of a session that only opening, closing and listing touch.
 #[derive(Debug, zerocopy::FromZeros)]
@@ -307,10 +308,26 @@ impl Session {
             if stateless { self.flags | FLAG_STATELESS } else { self.flags & !FLAG_STATELESS };
     }
 
-    /// Notes a packet: what counts as a refresh restarts the timeout (RFC 4787 REQ-6: outbound always does).
+    /// Whether the host has sent through the session.
+    pub fn keeps_mapping(&self) -> bool {
+        self.flags & FLAG_KEEPS_MAPPING != 0
+    }
+
+    /// Notes that the host has; returns whether that is new.
+    pub fn keep_mapping(&mut self) -> bool {
+        let before = self.flags;
+        self.flags |= FLAG_KEEPS_MAPPING;
+        self.flags != before
+    }
+
+    /// Notes a packet: what counts as a refresh restarts the timeout (RFC 4787 REQ-6: outbound always does; from outside
+    /// only what belongs to a connection that both ends have opened).
     #[inline]
     pub fn refresh(&mut self, direction: Direction, now: Tick) {
-        if direction == Direction::Outbound || !self.translated() || self.state != 0 {
+        if direction == Direction::Outbound
+            || !self.translated()
+            || self.state > TcpState::SynInbound as u8
+        {
             self.last_seen = now.low();
         }
     }
