@@ -191,6 +191,11 @@ impl Harness {
         frame.unwrap_or_else(|| panic!("nothing left by {port}, counted {:?}", self.changes()))
     }
 
+    /// The next frame that left by this port, taken off, if there is one.
+    pub fn try_take(&mut self, port: &str) -> Option<Frame> {
+        self.end(port).transmitted.pop_front()
+    }
+
     /// The next frame that left by this port.
     #[track_caller]
     pub fn peek(&mut self, port: &str) -> &Frame {
@@ -244,7 +249,7 @@ impl Harness {
     pub fn advance(&mut self, time: Duration) {
         let end = self.now.0 + time.as_millis() as u64;
         while self.now.0 < end {
-            self.now = Tick(end.min(self.now.0 + 10_000));
+            self.now = Tick(end.min(self.now.0 + 30_000));
             self.settle();
         }
         let sessions = self.sessions() + self.resting();

@@ -195,3 +195,21 @@ fn exempt_flows_pass_untranslated_both_ways() {
         vnf.counted(["nat-bypass"]);
     });
 }
+
+#[test]
+fn errors_about_exempt_flows_pass_both_ways() {
+    for_workers(|workers| {
+        let config = Config::new("nat44.toml")
+            .more("[[nat44.exempt]]\nsource = \"10.0.0.0/24\"\ndestination = \"192.0.2.0/24\"");
+        let mut vnf = Harness::new(config, workers);
+        let out = udp("10.0.0.2:5000", "192.0.2.7:53");
+        for (from, to, error) in [
+            ("wan", "lan", icmp_error("192.0.2.7", 3, 3, &out)),
+            ("lan", "wan", icmp_error("10.0.0.2", 3, 3, &out.reply())),
+        ] {
+            vnf.send(from, &error);
+            vnf.expect(to, &error);
+        }
+        vnf.counted(["lan.transmitted", "wan.transmitted"]);
+    });
+}
