@@ -316,7 +316,7 @@ impl Nat {
             None => match flows.mappings.of_external(key.protocol, external) {
                 Some(id) => (flows.mappings.mapping(id).internal(), id),
                 None if forward::is_local(&key, tables) => return Ok(None),
-                None => return Err(Verdict::Drop(DropReason::NatNoMapping)),
+                None => return Err(Verdict::Drop(unmapped(key.protocol))),
             },
         };
         if mapping != NIL {
@@ -342,6 +342,14 @@ fn side(direction: Direction) -> NatRole {
     match direction {
         Direction::Outbound => NatRole::Internal,
         Direction::Inbound => NatRole::External,
+    }
+}
+
+/// Why a packet to an external endpoint that nobody has is dropped.
+fn unmapped(number: u8) -> DropReason {
+    match number {
+        protocol::ICMP | protocol::TCP | protocol::UDP => DropReason::NatNoMapping,
+        _ => DropReason::NatUnsupported,
     }
 }
 

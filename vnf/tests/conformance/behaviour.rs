@@ -104,3 +104,19 @@ fn two_static_mappings_that_point_at_each_other_do_not_loop() {
         assert!(vnf.discard() <= 1, "once through the NAT, then out or dropped");
     });
 }
+
+#[test]
+fn the_last_hop_of_a_hairpinned_packet_is_told_in_its_senders_words() {
+    for_workers(|workers| {
+        let config = Config::new("nat44.toml").nat44("filtering = \"endpoint-independent\"");
+        let mut vnf = Harness::new(config, workers);
+        let opener = udp("10.0.0.3:6000", "203.0.113.7:53");
+        vnf.send("lan", &opener);
+        let external = vnf.expect_translated("wan", &opener);
+        vnf.forget_counts();
+        let last = udp("10.0.0.2:5000", external).ttl(1);
+        vnf.send("lan", &last);
+        vnf.expect("lan", &icmp_error_from_vnf("10.0.0.1", 11, 0, &last));
+        vnf.counted(["ttl-expired", "originated", "lan.transmitted"]);
+    });
+}

@@ -5,6 +5,7 @@ mod common;
 
 mod allocation;
 mod behaviour;
+mod protocols;
 mod segment_size;
 mod tcp;
 mod timers;

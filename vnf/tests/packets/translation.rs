@@ -99,7 +99,6 @@ fn what_nobody_asked_for_finds_no_mapping() {
             tcp("203.0.113.7:53", "198.51.100.10:5000", "S"),
             ping("203.0.113.7:5", "198.51.100.10"),
             ping("198.51.100.10:5", "203.0.113.7").reply(),
-            ip("203.0.113.7", "198.51.100.10", 47, &[0; 8]),
         ] {
             vnf.send("wan", &packet);
             vnf.counted(["nat-no-mapping"]);
