@@ -28,9 +28,9 @@ smoke:
 bench *ARGS:
     cargo run --release -p vnf -- bench {{ARGS}}
 
-# Every fuzz target for a number of seconds.
-fuzz SECONDS="20":
-    cd fuzz && for target in fuzz_targets/*.rs; do cargo +nightly fuzz run "$(basename "$target" .rs)" -- -max_total_time={{SECONDS}}; done
+# Every fuzz target, or those named, for a number of seconds.
+fuzz SECONDS="20" *TARGETS:
+    scripts/fuzz {{SECONDS}} {{TARGETS}}
 
 # The documentation of the crates.
 doc:

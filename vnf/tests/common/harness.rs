@@ -258,6 +258,16 @@ impl Harness {
         }
     }
 
+    /// What has left by a port, taken off.
+    pub fn transmitted(&mut self, port: &str) -> Vec<Frame> {
+        self.end(port).transmitted.drain(..).collect()
+    }
+
+    /// Packet buffers that are not in their pool.
+    pub fn buffers_in_use(&self) -> usize {
+        self.pool.in_use() as usize
+    }
+
     /// The virtual time.
     pub fn now(&self) -> Tick {
         self.now
