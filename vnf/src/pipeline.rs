@@ -71,6 +71,9 @@ impl Pipeline {
         while let Some(matched) = acl.next_match() {
             (outlets.tell)(Event::RuleMatched(matched));
         }
+        while let Some(refusal) = flows.refusals.next_told() {
+            (outlets.tell)(Event::Refused(refusal));
+        }
         outlets.transmit.flush(outlets.counters);
         watch.lap(4, burst, outlets.counters);
     }

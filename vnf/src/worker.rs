@@ -276,8 +276,10 @@ impl Worker {
 
 /// News from the network may be as many as somebody likes to send; a part of the ring is kept for answers.
 fn tell(rings: &Rings, counters: &Counters, event: Event) {
-    let news =
-        matches!(event, Event::NeighborSeen(_) | Event::RuleMatched(_) | Event::Unresolved(..));
+    let news = matches!(
+        event,
+        Event::NeighborSeen(_) | Event::Refused(_) | Event::RuleMatched(_) | Event::Unresolved(..)
+    );
     let crowded = rings.events.len() > rings.events.capacity() / 4 * 3;
     if news && crowded || rings.events.push(event).is_err() {
         counters.events_lost.add(1);

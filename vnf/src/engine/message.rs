@@ -14,6 +14,7 @@ use crate::acl::RuleMatch;
 use crate::engine::meta::FlowKey;
 use crate::nat::ExternalPorts;
 use crate::nat::external_ports::AddressUsage;
+use crate::session::refusals::Refusal;
 use crate::wire::ethernet::MacAddr;
 
 /// What the management core asks of a worker.
@@ -54,6 +55,8 @@ pub enum Event {
     Measured(Box<Usage>),
     /// A neighbour said which MAC address it has.
     NeighborSeen(Sighting),
+    /// A host got no session.
+    Refused(Refusal),
     /// What this worker no longer uses, sent home to be freed.
     Retired(Arc<Tables>, Option<Box<ExternalPorts>>),
     /// A rule with `log` decided about a packet.

@@ -116,10 +116,18 @@ fn admit(
         Plan::Admit(_) => Direction::Inbound,
         _ => Direction::Outbound,
     };
-    meta.session = flows
-        .open(&decision, meta, tables, now)
-        .map_err(|reason| nat::refusal(reason, meta.direction))?;
-    Ok(())
+    match flows.open(&decision, meta, tables, now) {
+        Ok(session) => {
+            meta.session = session;
+            Ok(())
+        }
+        Err(reason) => {
+            let real = decision.real;
+            let inbound = meta.direction == Direction::Inbound;
+            flows.refused(reason, &if inbound { real.reversed() } else { real }, now);
+            Err(nat::refusal(reason, meta.direction))
+        }
+    }
 }
 
 /// Finds where a packet goes: sets its next hop and egress, and returns the neighbour's address where the neighbour has

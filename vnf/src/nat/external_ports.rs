@@ -57,6 +57,8 @@ pub struct AddressUsage {
     pub resting: u32,
     /// Ports there are.
     pub total: u32,
+    /// Ports in use by protocol: TCP, UDP, ICMP.
+    pub taken_by_protocol: [u32; SPACES],
 }
 
 /// Which port space a protocol uses; `None` for protocols that a shared address cannot carry.
@@ -262,6 +264,7 @@ impl ExternalPorts {
             address: entry.address,
             taken: entry.taken.iter().sum(),
             resting: entry.resting,
+            taken_by_protocol: entry.taken,
             total: (entry.ports.len() as u32 - entry.foreign_count) * SPACES as u32,
         })
     }

@@ -10,7 +10,7 @@ use super::{Decision, NIL, Opening, Plan, Sessions, Timeouts};
 use crate::engine::counters::CloseCause;
 use crate::engine::ids::{NextHopId, SessionId, Tick};
 use crate::engine::mask::Column;
-use crate::engine::meta::{Direction, Meta};
+use crate::engine::meta::{Direction, Family, FlowKey, Meta};
 use crate::engine::record::{Record, Recorded, Recorder};
 use crate::engine::tables::Tables;
 use crate::engine::verdict::DropReason;
@@ -19,6 +19,7 @@ use crate::nat::external_ports::ExternalPorts;
 use crate::nat::hosts::Hosts;
 use crate::nat::mappings::{Afterwards, Mapping, Mappings, NewMapping};
 use crate::nat::table::Endpoint;
+use crate::session::refusals::{Refusal, Refusals};
 use crate::session::tcp::TcpState;
 use crate::table::Hasher;
 
@@ -58,6 +59,8 @@ pub struct Flows {
     pub turnover: Turnover,
     /// Puts translated sessions on record.
     pub recorder: Recorder,
+    /// Hosts that got no session.
+    pub refusals: Refusals,
     random: SmallRng,
 }
 
@@ -86,6 +89,7 @@ impl Flows {
             decisions: Column::default(),
             turnover: Turnover::default(),
             recorder: Recorder::default(),
+            refusals: Refusals::default(),
             random: SmallRng::from_rng(&mut rand::rng()),
         })
     }
@@ -263,6 +267,15 @@ impl Flows {
             self.hosts.close_if_idle(closed.host);
         }
         self.turnover.closed[cause as usize] += 1;
+    }
+
+    /// Notes that a host got no session for this packet, seen from its side.
+    #[cold]
+    pub fn refused(&mut self, reason: DropReason, key: &FlowKey, now: Tick) {
+        let host = self.hosts.find(key.source[0]).filter(|_| key.family == Family::Ipv4);
+        let external = host.map(|id| self.hosts.host(id).external).filter(|paired| *paired != 0);
+        let host = crate::forward::address(key.family, &key.source);
+        self.refusals.note(Refusal { reason, host, external, protocol: key.protocol }, now);
     }
 
     /// Puts a session on record that was just opened, or is about to be closed.

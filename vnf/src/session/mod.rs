@@ -2,6 +2,7 @@
 
 pub mod decision;
 pub mod flows;
+pub mod refusals;
 pub mod store;
 pub mod tcp;
 pub mod timeouts;

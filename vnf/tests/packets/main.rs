@@ -16,6 +16,7 @@ mod limits;
 mod local;
 mod neighbors;
 mod record;
+mod refusals;
 mod reload;
 mod routing;
 mod rule_log;

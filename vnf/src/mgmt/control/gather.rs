@@ -1,5 +1,7 @@
 //! Questions that every worker must answer: how its tables and external ports are used.
 
+use log::warn;
+
 use super::Control;
 use crate::engine::ids::WorkerId;
 use crate::engine::message::{Command, Usage};
@@ -15,6 +17,8 @@ pub(super) enum Asker {
     Memory(Reply<Vec<MemoryRow>>),
     Metrics(Reply<MetricsSnapshot>),
     Pool(Reply<Vec<PoolRow>>),
+    /// Management itself, for the thresholds.
+    Watch,
 }
 
 /// A question on its way.
@@ -54,6 +58,11 @@ impl Control {
             Asker::Memory(reply) => reply.send(self.memory_rows(&measurement)),
             Asker::Metrics(reply) => reply.send(self.metrics(&measurement)),
             Asker::Pool(reply) => reply.send(self.pool_rows(&measurement)),
+            Asker::Watch => {
+                for sentence in self.thresholds.look(&measurement) {
+                    warn!("{sentence}");
+                }
+            }
         }
     }
 }

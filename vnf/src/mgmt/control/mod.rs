@@ -6,6 +6,7 @@ mod neighbors;
 mod reload;
 mod rows;
 mod tap;
+mod thresholds;
 mod who;
 
 use std::collections::VecDeque;
@@ -18,17 +19,19 @@ use log::{info, warn};
 use super::event_loop;
 use super::lists::Lists;
 use super::metrics::MetricsSnapshot;
-use super::request::{Cursor, Request};
+use super::request::{Cursor, Protocol, Request};
 use super::statistics::{Since, Statistics};
 use super::view::{RunningConfig, State, Status, Version};
 use crate::engine::ids::WorkerId;
 use crate::engine::message::{Command, Event, Rings};
+use crate::session::refusals::Refusal;
 use crate::start::Parts;
 use baseline::Baseline;
 use gather::{Gather, Measurement};
 use neighbors::Neighbors;
 use reload::Forecast;
 use tap::Tap;
+use thresholds::Thresholds;
 use who::Inquest;
 
 /// The management core.
@@ -45,6 +48,8 @@ pub struct Control {
     rings: Vec<Arc<Rings>>,
     forecasts: VecDeque<Forecast>,
     gathers: Vec<Gather>,
+    thresholds: Thresholds,
+    watched: Instant,
     inquests: Vec<Inquest>,
     inquests_begun: u64,
     started: Instant,
@@ -75,6 +80,8 @@ impl Control {
             rings,
             forecasts: VecDeque::new(),
             gathers: Vec::new(),
+            thresholds: Thresholds::default(),
+            watched: now,
             inquests: Vec::new(),
             inquests_begun: 0,
             started: now,
@@ -112,6 +119,7 @@ impl Control {
             Event::NeighborSeen(sighting) => self.neighbors.seen(sighting, Instant::now()),
             // Freed here, off the worker's core.
             Event::Retired(tables, ports) => drop((tables, ports)),
+            Event::Refused(refusal) => warn!("{}", refusal_text(&refusal)),
             Event::RuleMatched(matched) => info!("{}", self.rule_text(&matched)),
             Event::Sessions(page) => self.lists.sessions.found(&self.rings, worker, &page),
             Event::Stopped => {}
@@ -220,6 +228,10 @@ impl event_loop::Control for Control {
         }
         self.resolve();
         self.statistics.tick(Instant::now());
+        if self.watched.elapsed() > WATCHED_EVERY && self.gathers.is_empty() {
+            self.watched = Instant::now();
+            self.gather(gather::Asker::Watch);
+        }
         let busy = self.lists.is_busy()
             || !self.gathers.is_empty()
             || !self.forecasts.is_empty()
@@ -248,6 +260,16 @@ impl event_loop::Control for Control {
     }
 }
 
+/// One line on a host that got no session.
+fn refusal_text(refusal: &Refusal) -> String {
+    let Refusal { reason, host, external, protocol } = refusal;
+    let through = external.map_or(String::new(), |external| {
+        format!(" through {}", std::net::Ipv4Addr::from(external))
+    });
+    let (name, help, protocol) = (reason.name(), reason.help(), Protocol(*protocol));
+    format!("{name}: {host} gets no new {protocol} session{through}: {help}")
+}
+
 fn dpdk_version() -> String {
     dpdk_bindings::eal::version().trim_start_matches("DPDK ").to_owned()
 }
@@ -255,5 +277,7 @@ fn dpdk_version() -> String {
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How long the loop sleeps when nothing waits.
 const PAUSE: Duration = Duration::from_millis(1);
+/// Between two looks at how full the pool is.
+const WATCHED_EVERY: Duration = Duration::from_secs(2);
 const EVENTS_PER_TURN: usize = 1024;
 const PATIENCE_TURNS: u32 = 20_000;
