@@ -196,6 +196,9 @@ impl Worker {
     #[inline]
     pub fn expire(&mut self, now: Tick) {
         self.pipeline.flows.expire(&self.tables, now);
+        if self.pipeline.flows.recorder.blocks() {
+            self.pipeline.flows.record_blocks(now);
+        }
         let pipeline = &mut self.pipeline;
         if !(pipeline.dispatch.held.is_empty() && pipeline.dispatch.unsolicited.is_empty()) {
             let tell = |event| tell(&self.rings, &self.counters, event);
@@ -251,7 +254,12 @@ impl Worker {
         ports: Option<Box<crate::nat::ExternalPorts>>,
         now: Tick,
     ) {
-        self.pipeline.flows.recorder.follow(tables.log);
+        let flows = &mut self.pipeline.flows;
+        if !flows.recorder.blocks() {
+            // Nobody asked for what was noted so far.
+            let _ = flows.hosts.take_block_changes();
+        }
+        flows.recorder.follow(tables.log);
         let old_tables = std::mem::replace(&mut self.tables, tables);
         let old_ports = ports.map(|mut ports| {
             self.pipeline.flows.adopt_ports(&mut ports);

@@ -257,11 +257,10 @@ fn every_host_gets_a_block_or_a_port_at_least() {
 }
 
 #[test]
-fn what_is_not_available_is_refused_and_nothing_else_is_said_about_it() {
-    refuses(
-        &nat("log = \"blocks\""),
-        "nat44.log: found \"blocks\", which is not available in this version",
-    );
+fn a_block_log_needs_blocks() {
+    let message = "nat44.log: found \"blocks\", expected \"none\" or \"sessions\" where allocation is \"dynamic\"";
+    refuses(&nat("log = \"blocks\""), message);
+    parse(&nat("allocation = \"port-blocks\"\nlog = \"blocks\"")).unwrap();
     parse(&nat("allocation = \"dynamic\"\nlog = \"sessions\"")).unwrap();
 }
 

@@ -73,8 +73,12 @@ impl Drop for Instance {
 }
 
 fn spawn(directory: &TempDir, more: &str) -> Child {
+    spawn_with(directory, &config(directory, more))
+}
+
+fn spawn_with(directory: &TempDir, text: &str) -> Child {
     let path = |name: &str| directory.path().join(name);
-    std::fs::write(path("vnf.toml"), config(directory, more)).expect("a file");
+    std::fs::write(path("vnf.toml"), text).expect("a file");
     Command::new(env!("CARGO_BIN_EXE_vnf"))
         .args(["run", "-c", &path("vnf.toml").display().to_string()])
         .env("NOTIFY_SOCKET", path("notify"))
@@ -226,6 +230,31 @@ fn a_hangup_reads_the_file_again() {
     while !instance.json(&["show", "routes"]).to_string().contains("192.0.2.0/24") {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
+}
+
+#[test]
+fn who_has_an_endpoint_is_told_by_the_configuration_and_by_arithmetic() {
+    let mut instance = Instance::start(
+        "[[nat44.forward]]\nprotocol = \"tcp\"\nexternal = \"198.51.100.10:443\"\n\
+         internal = \"10.0.0.5:8443\"\n",
+    );
+    let who = instance.json(&["who", "198.51.100.10:443"]);
+    let holder =
+        |who: &Value| (who["holders"][0]["internal"].clone(), who["holders"][0]["kind"].clone());
+    assert_eq!(holder(&who), ("10.0.0.5:8443".into(), "static".into()));
+    let output = instance.vnf(&["who", "198.51.100.10:2000"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stderr), "vnf: nobody holds 198.51.100.10:2000\n");
+
+    let lines = "[nat44]\nallocation = \"deterministic\"";
+    let computed = config(&instance.directory, "").replace("[nat44]", lines);
+    instance.signal(Signal::TERM);
+    instance.end();
+    instance.child = spawn_with(&instance.directory, &computed);
+    let output = instance.vnf(&["status", "--wait", "60"]);
+    assert_eq!(output.status.code(), Some(0), "{}", instance.log());
+    let who = instance.json(&["who", "198.51.100.10:1024"]);
+    assert_eq!(holder(&who), ("10.0.0.1".into(), "deterministic".into()));
 }
 
 #[test]

@@ -56,6 +56,7 @@ fn table(who: &Who) -> String {
 fn how(holder: &Holder) -> String {
     let time = |time: &Option<String>| time.clone().unwrap_or_default();
     let how = match holder.kind {
+        HolderKind::Deterministic => "by arithmetic".to_owned(),
         HolderKind::Dynamic => "holds it".to_owned(),
         HolderKind::Held => format!("held until {}", time(&holder.until)),
         HolderKind::Logged => format!("logged at {}", time(&holder.since)),

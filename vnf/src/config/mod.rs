@@ -1,6 +1,5 @@
 //! The configuration: a TOML file in, typed settings out, or every error at once.
 
-mod available;
 mod check;
 mod diff;
 mod json;
@@ -48,10 +47,8 @@ pub fn load(path: &Path) -> Result<Settings, Errors> {
 pub fn parse(file_name: &str, text: &str) -> Result<Settings, Errors> {
     let report = Report::new(file_name, text);
     let document = syntax::parse(text, &report);
-    let settings = document.map(|document| {
-        available::refuse(document.as_table(), &report);
-        check::settle(read(Reader::root(document.as_table(), &report)), &report)
-    });
+    let settings = document
+        .map(|document| check::settle(read(Reader::root(document.as_table(), &report)), &report));
     let (settings, warnings) = report.settle(settings)?;
     Ok(Settings { warnings, ..settings })
 }

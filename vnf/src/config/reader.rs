@@ -110,17 +110,6 @@ impl<'a> Reader<'a> {
         keys.filter_map(|key| Some((key, self.node(key)?))).collect()
     }
 
-    /// The value at a path of keys, which are not asked for by this.
-    pub(super) fn find(&self, path: &str) -> Option<Node<'a>> {
-        let mut keys = path.split('.');
-        let mut node = self.node(keys.next()?)?;
-        for key in keys {
-            let table = Self::new(node.as_table(), node.place, self.report);
-            node = table.node(key)?;
-        }
-        Some(node)
-    }
-
     /// Reports missing and unknown keys; answers of which known keys nothing can be said: those the
     /// unknown ones may have meant, and lists of tables that are none.
     pub(super) fn finish(self) -> Vec<&'static str> {

@@ -14,7 +14,6 @@ pub(super) struct Report<'a> {
     incomplete: Cell<bool>,
     /// Where lines end.
     line_ends: Vec<usize>,
-    refused: RefCell<Vec<Place>>,
     text: &'a str,
     warnings: RefCell<Vec<Problem>>,
 }
@@ -32,7 +31,6 @@ impl<'a> Report<'a> {
                 .filter(|end| end.1 == b'\n')
                 .map(|end| end.0)
                 .collect(),
-            refused: RefCell::default(),
             text,
             warnings: RefCell::default(),
         }
@@ -40,15 +38,7 @@ impl<'a> Report<'a> {
 
     /// Records an error.
     pub(super) fn error(&self, place: &Place, message: impl Into<String>) {
-        if !self.refused.borrow().contains(place) {
-            self.errors.borrow_mut().push(self.problem(place, message.into()));
-        }
-    }
-
-    /// Records an error that leaves nothing else to say about this place.
-    pub(super) fn refuse(&self, place: &Place, message: impl Into<String>) {
-        self.error(place, message);
-        self.refused.borrow_mut().push(place.clone());
+        self.errors.borrow_mut().push(self.problem(place, message.into()));
     }
 
     /// Records something that is accepted, but worth a word.

@@ -6,13 +6,17 @@ use super::ids::Tick;
 use super::message::Rings;
 use crate::config::NatLog;
 
-/// What happened to a translated session.
+/// What happened to a translated session, or to a port block.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Recorded {
-    /// It ended.
+    /// The session ended.
     Closed,
-    /// It began.
+    /// The host got the block.
+    Given,
+    /// The session began.
     Opened,
+    /// The host gave the block back.
+    Returned,
 }
 
 /// One entry of the log, as a worker tells of it.
@@ -20,13 +24,15 @@ pub enum Recorded {
 pub struct Record {
     /// When.
     pub at: Tick,
-    /// The internal endpoint.
+    /// The internal endpoint; of a block the host, with port 0.
     pub internal: (u32, u16),
-    /// The external endpoint.
+    /// The external endpoint; of a block its first port.
     pub external: (u32, u16),
     /// Sessions that share the external endpoint from now on; `None` where the configuration fixes it.
     pub sharing: Option<u32>,
-    /// IP protocol number.
+    /// The last port of a block.
+    pub last_port: u16,
+    /// IP protocol number; zero for a block, which has all of them.
     pub protocol: u8,
     /// What happened.
     pub event: Recorded,
@@ -35,6 +41,7 @@ pub struct Record {
 /// A worker's pen: off by default, and never waiting for anybody.
 #[derive(Default)]
 pub struct Recorder {
+    blocks: bool,
     sessions: bool,
     rings: Option<Arc<Rings>>,
     lost: u64,
@@ -50,7 +57,14 @@ impl Recorder {
 
     /// From now on writes what `log` asks for.
     pub fn follow(&mut self, log: NatLog) {
+        self.blocks = log == NatLog::Blocks;
         self.sessions = log == NatLog::Sessions;
+    }
+
+    /// Whether port blocks are put on record.
+    #[inline]
+    pub fn blocks(&self) -> bool {
+        self.blocks
     }
 
     /// Whether sessions are put on record.
@@ -65,6 +79,11 @@ impl Recorder {
         if rings.records.push(record).is_err() {
             self.lost += 1;
         }
+    }
+
+    /// Counts what was lost before it could be handed over.
+    pub fn lose(&mut self, records: u64) {
+        self.lost += records;
     }
 
     /// Records that found no room.

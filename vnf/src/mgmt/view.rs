@@ -265,6 +265,8 @@ pub struct Holder {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HolderKind {
+    /// The port belongs to it by arithmetic (RFC 7422), used or not.
+    Deterministic,
     /// It has a mapping.
     Dynamic,
     /// Its mapping has ended, and the endpoint rests.

@@ -293,7 +293,33 @@ impl Flows {
             }
         };
         let protocol = key.protocol;
-        self.recorder.put(Record { at: now, internal, external, sharing, protocol, event });
+        let last_port = 0;
+        self.recorder.put(Record {
+            at: now,
+            internal,
+            external,
+            sharing,
+            last_port,
+            protocol,
+            event,
+        });
+    }
+
+    /// Puts port blocks on record that hosts got or gave back since the last time.
+    pub fn record_blocks(&mut self, now: Tick) {
+        let (changes, lost) = self.hosts.take_block_changes();
+        for change in changes {
+            self.recorder.put(Record {
+                at: now,
+                internal: (change.host, 0),
+                external: (change.address, change.ports.0),
+                sharing: None,
+                last_port: change.ports.1,
+                protocol: 0,
+                event: if change.opened { Recorded::Given } else { Recorded::Returned },
+            });
+        }
+        self.recorder.lose(lost);
     }
 
     fn end_mapping(&mut self, id: u32, afterwards: Afterwards, now: Tick) {

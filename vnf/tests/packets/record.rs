@@ -82,6 +82,32 @@ fn nothing_is_put_on_record_that_is_not_translated_or_not_asked_for() {
 }
 
 #[test]
+fn port_blocks_are_put_on_record_when_given_and_when_returned() {
+    for_workers(|workers| {
+        let lines = "allocation = \"port-blocks\"\nlog = \"blocks\"\nport_block_size = 64";
+        let mut vnf = Harness::new(Config::new("nat44.toml").nat44(lines), workers);
+        let packet = udp("10.0.0.2:5000", "203.0.113.7:53");
+        vnf.send("lan", &packet);
+        let external = vnf.expect_translated("wan", &packet);
+        let taken = |vnf: &Harness| {
+            let rings = vnf.workers.iter().map(|worker| &worker.rings.records);
+            rings.flat_map(|ring| std::iter::from_fn(|| ring.pop())).collect::<Vec<Record>>()
+        };
+        let given = taken(&vnf);
+        assert_eq!(given.len(), 1);
+        assert_eq!((given[0].event, given[0].internal), (Recorded::Given, (0x0a00_0002, 0)));
+        let ports = given[0].external.1..=given[0].last_port;
+        assert!(ports.len() == 64 && ports.contains(&external.port()), "{ports:?} {external}");
+
+        vnf.advance(seconds(301));
+        vnf.advance(seconds(121));
+        let found = taken(&vnf);
+        let returned = Record { event: Recorded::Returned, at: found[0].at, ..given[0] };
+        assert_eq!(found, [returned]);
+    });
+}
+
+#[test]
 fn records_without_room_are_counted_and_packets_pass() {
     let mut vnf = Harness::new(logging(), 1);
     let filler = Record {
@@ -89,6 +115,7 @@ fn records_without_room_are_counted_and_packets_pass() {
         internal: (0, 0),
         external: (0, 0),
         sharing: None,
+        last_port: 0,
         protocol: 17,
         event: Recorded::Closed,
     };

@@ -84,8 +84,9 @@ async fn logged(question: WhoQuestion, at: String, known: WhoAnswer) -> Result<V
     let (held, over): (Vec<Trace>, Vec<Trace>) = traces.into_iter().partition(|trace| trace.held);
     let mut holders: Vec<Holder> = held.into_iter().map(holder).collect();
     for fixed in known.holders {
-        if !holders.iter().any(|known| known.protocol == fixed.protocol || fixed.protocol == "any")
-        {
+        if !holders.iter().any(|known| {
+            known.protocol == fixed.protocol || fixed.protocol == "any" || known.protocol == "any"
+        }) {
             holders.push(fixed);
         }
     }

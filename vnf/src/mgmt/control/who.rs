@@ -9,11 +9,13 @@ use crate::engine::message::{Command, HolderRecord, Inquiry};
 use crate::mgmt::nat_log::show_time;
 use crate::mgmt::request::{Protocol, Reply, WhoAnswer, WhoQuestion};
 use crate::mgmt::view::{Holder, HolderKind};
+use crate::nat::layout::Layout;
 use crate::wire::protocol;
 
 /// A question on its way through the workers.
 pub(super) struct Inquest {
     number: u64,
+    external: SocketAddrV4,
     /// Workers that have not told everything.
     waiting: usize,
     answer: WhoAnswer,
@@ -24,7 +26,10 @@ impl Control {
     pub(super) fn begin_inquest(&mut self, question: &WhoQuestion, reply: Reply<WhoAnswer>) {
         let nat44 = self.parts.settings.nat44.as_ref();
         let log = nat44.map(|nat44| nat44.log_file.clone());
-        let answer = WhoAnswer { holders: self.fixed_holders(question), log };
+        let mut answer = WhoAnswer { holders: self.fixed_holders(question), log };
+        if question.past && answer.holders.is_empty() {
+            answer.holders.extend(self.computed_holder(question.external));
+        }
         if question.past || !answer.holders.is_empty() && question.protocol.is_some() {
             return reply.send(answer);
         }
@@ -37,8 +42,8 @@ impl Control {
             let inquiry = Inquiry { number, external, protocols, from: 0, more: false, holders };
             self.command(worker, Command::Inquire(Box::new(inquiry)));
         }
-        let waiting = self.parts.workers.len();
-        self.inquests.push(Inquest { number, waiting, answer, reply });
+        let (waiting, external) = (self.parts.workers.len(), question.external);
+        self.inquests.push(Inquest { number, external, waiting, answer, reply });
     }
 
     /// Takes what a worker found so far, and asks on or answers.
@@ -52,7 +57,10 @@ impl Control {
         inquest.answer.holders.extend(inquiry.holders.iter().map(holder));
         inquest.waiting -= 1;
         if inquest.waiting == 0 {
-            let Inquest { mut answer, reply, .. } = self.inquests.swap_remove(at);
+            let Inquest { external, mut answer, reply, .. } = self.inquests.swap_remove(at);
+            if answer.holders.is_empty() {
+                answer.holders.extend(self.computed_holder(external));
+            }
             answer.holders.sort_by(|a, b| a.protocol.cmp(&b.protocol));
             reply.send(answer);
         }
@@ -79,6 +87,20 @@ impl Control {
             holders.iter_mut().for_each(|holder| holder.protocol = "any".to_owned());
         }
         holders
+    }
+
+    /// The host that an endpoint belongs to by arithmetic alone (RFC 7422), whether it uses it or not.
+    fn computed_holder(&self, external: SocketAddrV4) -> Option<Holder> {
+        let Layout::Deterministic(functions) = self.parts.tables.nat.layout() else { return None };
+        let host = functions.reverse((u32::from(*external.ip()), external.port()))?;
+        Some(Holder {
+            protocol: "any".to_owned(),
+            internal: Ipv4Addr::from(host).to_string(),
+            kind: HolderKind::Deterministic,
+            since: None,
+            until: None,
+            uncertain: false,
+        })
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Chunk {
 /// What a line is found by.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Key {
+    /// An external address, for port blocks of it.
+    Address(u32),
     /// An external endpoint.
     Endpoint(u32, u16),
     /// A line about the log itself.
@@ -149,6 +151,7 @@ impl Key {
     /// The block of the filter, and the bits in it.
     fn bits(self) -> (usize, [usize; 6]) {
         let number = match self {
+            Self::Address(address) => u64::from(address) | 1 << 63,
             Self::Endpoint(address, port) => u64::from(address) << 16 | u64::from(port),
             Self::Mark => u64::MAX,
         };
@@ -167,9 +170,13 @@ pub(super) fn key_of(line: &[u8]) -> Key {
     let endpoint = || {
         let begin = memmem::find(line, EXTERNAL)? + EXTERNAL.len();
         let text = std::str::from_utf8(&line[begin..begin + memchr::memchr(b'"', &line[begin..])?]);
-        let (address, port) = text.ok()?.split_once(':')?;
+        let text = text.ok()?;
+        let (address, port) = text.split_once(':').unwrap_or((text, ""));
         let address: std::net::Ipv4Addr = address.parse().ok()?;
-        Some(Key::Endpoint(address.into(), port.parse().ok()?))
+        Some(match port {
+            "" => Key::Address(address.into()),
+            port => Key::Endpoint(address.into(), port.parse().ok()?),
+        })
     };
     endpoint().unwrap_or(Key::Mark)
 }
@@ -213,7 +220,7 @@ impl Index {
     }
 
     /// Whether a line with one of these keys may be in a chunk.
-    pub(super) fn may_hold(&self, entry: usize, keys: [Key; 2]) -> io::Result<bool> {
+    pub(super) fn may_hold(&self, entry: usize, keys: [Key; 3]) -> io::Result<bool> {
         for key in keys {
             let (block, bits) = key.bits();
             let at = HEADER + entry as u64 * ENTRY + (HEAD + block) as u64;

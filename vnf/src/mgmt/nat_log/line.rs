@@ -41,12 +41,14 @@ impl Lines {
         }
     }
 
-    /// A line about a session.
+    /// A line about a session or a port block.
     pub(super) fn record(&mut self, record: &Record, to: &mut Vec<u8>) {
         self.begin(record.at, to);
         to.extend_from_slice(match record.event {
             Recorded::Closed => b"closed\",\"protocol\":\"",
+            Recorded::Given => return block(b"given", record, to),
             Recorded::Opened => b"opened\",\"protocol\":\"",
+            Recorded::Returned => return block(b"returned", record, to),
         });
         match record.protocol {
             protocol::ICMP => to.extend_from_slice(b"icmp"),
@@ -116,14 +118,33 @@ fn show_ms(ms: i64) -> String {
     format!("{:.3}", Timestamp::from_millisecond(ms).unwrap_or_default())
 }
 
+fn block(event: &[u8], record: &Record, to: &mut Vec<u8>) {
+    to.extend_from_slice(event);
+    to.extend_from_slice(b"\",\"internal\":\"");
+    address(record.internal.0, to);
+    to.extend_from_slice(b"\",\"external\":\"");
+    address(record.external.0, to);
+    to.extend_from_slice(b"\",\"ports\":\"");
+    number(record.external.1.into(), to);
+    to.push(b'-');
+    number(record.last_port.into(), to);
+    to.extend_from_slice(b"\"}\n");
+}
+
 /// `198.51.100.10:1024`.
-pub(super) fn endpoint((address, port): (u32, u16), to: &mut Vec<u8>) {
-    let [a, b, c, d] = address.to_be_bytes();
-    for (octet, after) in [(a, b'.'), (b, b'.'), (c, b'.'), (d, b':')] {
-        number(octet.into(), to);
-        to.push(after);
-    }
+fn endpoint((host, port): (u32, u16), to: &mut Vec<u8>) {
+    address(host, to);
+    to.push(b':');
     number(port.into(), to);
+}
+
+fn address(address: u32, to: &mut Vec<u8>) {
+    let [a, b, c, d] = address.to_be_bytes();
+    number(a.into(), to);
+    for octet in [b, c, d] {
+        to.push(b'.');
+        number(octet.into(), to);
+    }
 }
 
 fn number(number: u32, to: &mut Vec<u8>) {
@@ -153,6 +174,7 @@ mod tests {
             internal: (0x0a00_0002, 5000),
             external: (0xc633_640a, 1024),
             sharing: Some(1),
+            last_port: 0,
             protocol: 17,
             event: Recorded::Opened,
         }
@@ -183,6 +205,19 @@ mod tests {
         let line = written(&record);
         assert_eq!((&line["event"], &line["protocol"]), (&"closed".into(), &"47".into()));
         assert!(line.get("sessions").is_none());
+    }
+
+    #[test]
+    fn a_block_is_a_host_an_address_and_ports() {
+        for (event, name) in [(Recorded::Given, "given"), (Recorded::Returned, "returned")] {
+            let record = Record { event, last_port: 1535, sharing: None, ..record() };
+            let mut text = Vec::new();
+            Lines::new(Tick(0)).record(&record, &mut text);
+            let line: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+            assert_eq!((&line["event"], &line["internal"]), (&name.into(), &"10.0.0.2".into()));
+            assert_eq!(line["external"], "198.51.100.10");
+            assert_eq!(line["ports"], "1024-1535");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -26,9 +26,9 @@ pub(crate) struct Question {
 /// The last that the log knows of an external endpoint and a protocol.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Trace {
-    /// The protocol's name.
+    /// The protocol's name; `any` for a port block.
     pub(crate) protocol: String,
-    /// The internal endpoint.
+    /// The internal endpoint; of a port block the host.
     pub(crate) internal: String,
     /// When the last session opened or closed.
     pub(crate) time: String,
@@ -42,8 +42,10 @@ pub(crate) struct Trace {
 struct Line {
     time: String,
     event: String,
-    protocol: String,
+    protocol: Option<String>,
     internal: String,
+    #[serde(default)]
+    ports: Option<String>,
     #[serde(default)]
     sessions: Option<u32>,
 }
@@ -54,19 +56,23 @@ struct Line {
 /// When the log cannot be read.
 pub(crate) fn search(log: &Path, question: &Question) -> io::Result<Vec<Trace>> {
     let needle = format!("{}{}\"", String::from_utf8_lossy(EXTERNAL), question.external);
+    let block = format!("{}{}\"", String::from_utf8_lossy(EXTERNAL), question.external.ip());
     let mut search = Search {
         needle: memmem::Finder::new(&needle),
+        block: memmem::Finder::new(&block),
+        port: question.external.port(),
         at: question.at.as_bytes(),
         missing: question.protocols.clone(),
         traces: Vec::new(),
         uncertain: false,
         ended: false,
     };
-    let key = Key::Endpoint(Ipv4Addr::into(*question.external.ip()), question.external.port());
+    let address = u32::from(*question.external.ip());
+    let keys = [Key::Endpoint(address, question.external.port()), Key::Address(address)];
     let mut files = files(log)?;
     files.sort_by_key(|file| std::cmp::Reverse(file.begins));
     for file in files.iter().filter(|file| &file.begins[..] <= question.at.as_bytes()) {
-        search.file(log, &file.file, key)?;
+        search.file(log, &file.file, keys)?;
         if search.is_done() {
             break;
         }
@@ -75,7 +81,11 @@ pub(crate) fn search(log: &Path, question: &Question) -> io::Result<Vec<Trace>> 
 }
 
 struct Search<'a> {
+    /// The endpoint, as a line has it.
     needle: memmem::Finder<'a>,
+    /// Its address alone, as the line of a port block has it.
+    block: memmem::Finder<'a>,
+    port: u16,
     at: &'a [u8],
     /// Protocols without a trace.
     missing: Vec<String>,
@@ -91,7 +101,7 @@ impl Search<'_> {
         self.ended || self.missing.is_empty()
     }
 
-    fn file(&mut self, log: &Path, file: &File, key: Key) -> io::Result<()> {
+    fn file(&mut self, log: &Path, file: &File, [key, address]: [Key; 2]) -> io::Result<()> {
         let mut end = file.metadata()?.len();
         if let Some(index) = Index::open(log, file)? {
             for entry in (0..index.entries()).rev() {
@@ -100,7 +110,7 @@ impl Search<'_> {
                     continue;
                 }
                 self.lines(file, offset + length, end)?;
-                if &time[..] <= self.at && index.may_hold(entry, [key, Key::Mark])? {
+                if &time[..] <= self.at && index.may_hold(entry, [key, Key::Mark, address])? {
                     self.lines(file, offset, offset + length)?;
                 }
                 if self.is_done() {
@@ -144,6 +154,11 @@ impl Search<'_> {
                 self.ended = true;
             }
             Some(event) if event.starts_with(b"lost") => self.uncertain = true,
+            Some(event) if event.starts_with(b"given") || event.starts_with(b"returned") => {
+                if self.block.find(event).is_some() {
+                    self.block(line);
+                }
+            }
             Some(event) if self.needle.find(event).is_some() => self.record(line),
             _ => {}
         }
@@ -151,13 +166,36 @@ impl Search<'_> {
 
     fn record(&mut self, line: &[u8]) {
         let Ok(line) = serde_json::from_slice::<Line>(line) else { return };
-        let Some(at) = self.missing.iter().position(|name| *name == line.protocol) else { return };
+        let Some(protocol) = line.protocol else { return };
+        let Some(at) = self.missing.iter().position(|name| *name == protocol) else { return };
         self.missing.swap_remove(at);
         self.traces.push(Trace {
-            protocol: line.protocol,
+            protocol,
             internal: line.internal,
             time: line.time,
             held: line.event == "opened" || line.sessions != Some(0),
+            uncertain: self.uncertain,
+        });
+    }
+}
+
+impl Search<'_> {
+    /// Takes the line of a port block, if the port is in it: it tells of every protocol.
+    fn block(&mut self, line: &[u8]) {
+        let Ok(line) = serde_json::from_slice::<Line>(line) else { return };
+        let ports = line.ports.as_deref().and_then(|ports| ports.split_once('-'));
+        let within = ports.and_then(|(first, last)| {
+            Some((first.parse::<u16>().ok()?..=last.parse().ok()?).contains(&self.port))
+        });
+        if within != Some(true) {
+            return;
+        }
+        self.missing.clear();
+        self.traces.push(Trace {
+            protocol: "any".to_owned(),
+            internal: line.internal,
+            time: line.time,
+            held: line.event == "given",
             uncertain: self.uncertain,
         });
     }

@@ -41,6 +41,7 @@ impl Bench {
             internal: (0x0a00_0002, port),
             external: (0xc633_640a, port),
             sharing: Some(1),
+            last_port: 0,
             protocol: 17,
             event: Recorded::Opened,
         };

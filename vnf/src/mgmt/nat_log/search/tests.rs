@@ -92,6 +92,32 @@ fn a_restart_ends_what_was_held_and_losses_are_told() {
     assert!(!asked(&log, "198.51.100.10:1024", "00:01")[0].uncertain);
 }
 
+#[test]
+fn a_port_of_a_block_belongs_to_the_host_that_was_given_it() {
+    let (_directory, log) = place();
+    let block = |second: u32, event: &str, host: &str, ports: &str| {
+        format!(
+            "{{\"time\":\"2026-01-01T00:00:{second:02}.000Z\",\"event\":\"{event}\",\
+             \"internal\":\"{host}\",\"external\":\"198.51.100.10\",\"ports\":\"{ports}\"}}\n"
+        )
+    };
+    write(
+        &log,
+        &[
+            block(1, "given", "10.0.0.2", "1024-1535"),
+            block(2, "given", "10.0.0.3", "1536-2047"),
+            block(3, "returned", "10.0.0.2", "1024-1535"),
+        ]
+        .concat(),
+    );
+    let held = |host: &str, held| Some((host.to_owned(), held));
+    assert_eq!(holder(&log, "198.51.100.10:1535", "00:02"), held("10.0.0.2", true));
+    assert_eq!(holder(&log, "198.51.100.10:1535", "00:03"), held("10.0.0.2", false));
+    assert_eq!(holder(&log, "198.51.100.10:1536", "00:03"), held("10.0.0.3", true));
+    assert_eq!(holder(&log, "198.51.100.10:2048", "00:03"), None);
+    assert_eq!(holder(&log, "198.51.100.1:1536", "00:03"), None);
+}
+
 /// Lines for a session of half a minute on each of many ports, one every second.
 fn many(count: u32) -> String {
     let mut text = String::new();
@@ -221,6 +247,7 @@ fn generate(log: &Path, records: u32) -> u32 {
             internal: (0x0a00_0000 + host, port),
             external: (0xc633_640a + host, port),
             sharing: Some(1),
+            last_port: 0,
             protocol: 17,
             event: Recorded::Opened,
         };
