@@ -154,7 +154,7 @@ pub fn may_answer_v6(frame: &[u8]) -> bool {
 }
 
 fn answerable_v4(frame: &[u8]) -> Option<(&Ipv4Header, &[u8])> {
-    let (header, packet) = ipv4::packet(network(frame, ethernet::IPV4)?)?;
+    let (header, packet) = front_v4(network(frame, ethernet::IPV4)?)?;
     let kind = packet.get(header.header_len());
     let answerable = ipv4::address::may_send(header.source)
         && ipv4::address::may_send(header.destination)
@@ -164,7 +164,7 @@ fn answerable_v4(frame: &[u8]) -> Option<(&Ipv4Header, &[u8])> {
 }
 
 fn answerable_v6(frame: &[u8]) -> Option<(&Ipv6Header, &[u8])> {
-    let (header, packet) = ipv6::packet(network(frame, ethernet::IPV6)?)?;
+    let (header, packet) = front_v6(network(frame, ethernet::IPV6)?)?;
     // A chain of headers that cannot be walked is no error message: nobody could read it.
     let quiet = extensions::upper(packet).is_ok_and(|upper| {
         let later = upper.fragment.is_some_and(|fragment| fragment.offset != 0);
@@ -176,6 +176,26 @@ fn answerable_v6(frame: &[u8]) -> Option<(&Ipv6Header, &[u8])> {
         && !ipv6::address::is_multicast(header.destination)
         && !quiet;
     answerable.then_some((header, packet))
+}
+
+/// A valid IPv4 header and its packet without what follows it, as far as the octets go: of a packet in many segments the
+/// caller has only the beginning.
+fn front_v4(octets: &[u8]) -> Option<(&Ipv4Header, &[u8])> {
+    let header: &Ipv4Header = wire::at(octets, 0)?;
+    let packet = octets.get(..usize::from(header.total_length.get())).unwrap_or(octets);
+    let length = header.header_len();
+    let is_valid = header.version() == 4
+        && length >= ipv4::HEADER
+        && ipv4::checksum_is_valid(packet.get(..length)?);
+    is_valid.then_some((header, packet))
+}
+
+/// The same of an IPv6 packet.
+fn front_v6(octets: &[u8]) -> Option<(&Ipv6Header, &[u8])> {
+    let header: &Ipv6Header = wire::at(octets, 0)?;
+    let length = ipv6::HEADER + usize::from(header.payload_length.get());
+    let packet = octets.get(..length).unwrap_or(octets);
+    (header.version() == 6).then_some((header, packet))
 }
 
 /// The ICMP types that ask or answer (RFC 792, 950, 8335); all others may be errors.

@@ -236,7 +236,8 @@ impl Harness {
         self.changes().get(name).copied().unwrap_or(0)
     }
 
-    fn changes(&self) -> std::collections::BTreeMap<String, i64> {
+    /// What has changed since the last time.
+    pub fn changes(&self) -> std::collections::BTreeMap<String, i64> {
         self.snapshot().since(&self.counted)
     }
 
