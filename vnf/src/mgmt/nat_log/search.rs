@@ -154,10 +154,11 @@ impl Search<'_> {
                 self.ended = true;
             }
             Some(event) if event.starts_with(b"lost") => self.uncertain = true,
-            Some(event) if event.starts_with(b"given") || event.starts_with(b"returned") => {
-                if self.block.find(event).is_some() {
-                    self.block(line);
-                }
+            Some(event)
+                if (event.starts_with(b"given") || event.starts_with(b"returned"))
+                    && self.block.find(event).is_some() =>
+            {
+                self.block(line);
             }
             Some(event) if self.needle.find(event).is_some() => self.record(line),
             _ => {}
