@@ -42,6 +42,8 @@ struct Address {
 pub struct ExternalPorts {
     /// Sorted by address.
     addresses: Vec<Address>,
+    /// Addresses that have left the pool while some of their ports are in use: they may come back before those are free.
+    former: Vec<Address>,
     /// Endpoints of forwards: never given to a dynamic mapping.
     reserved: HashSet<(u8, Endpoint)>,
 }
@@ -105,23 +107,31 @@ impl ExternalPorts {
             });
         }
         let fixed = table.fixed().filter_map(|f| f.protocol.map(|protocol| (protocol, f.external)));
-        let mut ports = Self { addresses, reserved: fixed.collect() };
+        let mut ports = Self { addresses, former: Vec::new(), reserved: fixed.collect() };
         ports.take_reserved();
         ports
     }
 
     /// Takes over what is in use of the addresses that `old` has too, which has the same layout. What belonged to others
     /// is given back by their hosts.
-    pub fn take_over(&mut self, old: &mut Self, hosts: &mut Hosts) {
+    /// A forward's endpoint may belong to a mapping that is older than the forward: `is_mapped` tells.
+    pub fn take_over(
+        &mut self,
+        old: &mut Self,
+        hosts: &mut Hosts,
+        is_mapped: impl Fn(u8, Endpoint) -> bool,
+    ) {
         for entry in &mut self.addresses {
-            let Some(at) = old.position(entry.address) else { continue };
-            std::mem::swap(&mut entry.used, &mut old.addresses[at].used);
-            std::mem::swap(&mut entry.blocks, &mut old.addresses[at].blocks);
-            entry.resting = old.addresses[at].resting;
+            let Some(before) = old.known(entry.address) else { continue };
+            std::mem::swap(&mut entry.used, &mut before.used);
+            std::mem::swap(&mut entry.blocks, &mut before.blocks);
+            entry.resting = before.resting;
+            before.taken = [0; SPACES];
             for (protocol, endpoint) in &old.reserved {
                 if endpoint.0 == entry.address
                     && let Some(space) = space_of(*protocol)
                     && !entry.is_foreign(endpoint.1)
+                    && !is_mapped(*protocol, *endpoint)
                 {
                     entry.used[space].give(endpoint.1);
                 }
@@ -136,7 +146,19 @@ impl ExternalPorts {
                 blocks.close_all(entry.address, hosts);
             }
         }
+        for left in [&mut old.addresses, &mut old.former] {
+            let in_use = |entry: &mut Address| entry.blocks.is_none() && entry.taken != [0; SPACES];
+            self.former.extend(left.extract_if(.., in_use));
+        }
         self.take_reserved();
+    }
+
+    /// An address of the pool, or one that was.
+    fn known(&mut self, address: u32) -> Option<&mut Address> {
+        match self.position(address) {
+            Some(at) => self.addresses.get_mut(at),
+            None => self.former.iter_mut().find(|entry| entry.address == address),
+        }
     }
 
     fn take_reserved(&mut self) {
@@ -221,17 +243,14 @@ impl ExternalPorts {
         by_turn.find(|at| has_room(&self.addresses[*at]))
     }
 
-    /// Gives a port back. What is reserved by now stays taken, and what no longer belongs to the pool is forgotten. Returns
-    /// the host that has lost a block with it.
+    /// Gives a port back. What is reserved by now stays taken. Returns the host that has lost a block with it.
     pub fn give(&mut self, hosts: &mut Hosts, protocol: u8, endpoint: Endpoint) -> Option<u32> {
-        let (space, position) = (space_of(protocol)?, self.position(endpoint.0)?);
-        let entry = &mut self.addresses[position];
+        let space = space_of(protocol)?;
+        let reserved = self.reserved.contains(&(protocol, endpoint));
+        let entry = self.known(endpoint.0)?;
         let blocks = entry.blocks.as_mut();
         let loser = blocks.and_then(|blocks| blocks.give(endpoint.0, endpoint.1, hosts));
-        if !self.reserved.contains(&(protocol, endpoint))
-            && entry.used[space].give(endpoint.1)
-            && entry.ports.contains(&endpoint.1)
-        {
+        if !reserved && entry.used[space].give(endpoint.1) && entry.ports.contains(&endpoint.1) {
             entry.taken[space] -= 1;
         }
         loser
@@ -239,8 +258,8 @@ impl ExternalPorts {
 
     /// Notes that a port only rests from now on (RFC 6888 REQ-8).
     pub fn rest(&mut self, address: u32) {
-        if let Some(position) = self.position(address) {
-            self.addresses[position].resting += 1;
+        if let Some(entry) = self.known(address) {
+            entry.resting += 1;
         }
     }
 
@@ -251,9 +270,8 @@ impl ExternalPorts {
         protocol: u8,
         endpoint: Endpoint,
     ) -> Option<u32> {
-        if let Some(position) = self.position(endpoint.0) {
-            let resting = &mut self.addresses[position].resting;
-            *resting = resting.saturating_sub(1);
+        if let Some(entry) = self.known(endpoint.0) {
+            entry.resting = entry.resting.saturating_sub(1);
         }
         self.give(hosts, protocol, endpoint)
     }
@@ -292,7 +310,7 @@ impl ExternalPorts {
             let blocks = entry.blocks.as_ref().map_or(0, PortBlocks::bytes);
             size_of::<Address>() + maps * PortBitmap::bytes() + blocks
         };
-        self.addresses.iter().map(address).sum()
+        self.addresses.iter().chain(&self.former).map(address).sum()
     }
 
     fn position(&self, address: u32) -> Option<usize> {

@@ -355,7 +355,9 @@ impl Flows {
     /// Installs the ports of a new configuration: endpoints in use or at rest stay taken where they still belong to it.
     /// The old ones are in `ports` afterwards, to be freed elsewhere.
     pub fn adopt_ports(&mut self, ports: &mut ExternalPorts) {
-        ports.take_over(&mut self.ports, &mut self.hosts);
+        let mappings = &self.mappings;
+        let is_mapped = |protocol, endpoint| mappings.of_external(protocol, endpoint).is_some();
+        ports.take_over(&mut self.ports, &mut self.hosts, is_mapped);
         std::mem::swap(&mut self.ports, ports);
     }
 

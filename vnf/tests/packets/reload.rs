@@ -188,6 +188,37 @@ fn no_endpoint_has_two_owners_after_the_pool_changed() {
 }
 
 #[test]
+fn an_address_that_comes_back_to_the_pool_is_still_in_use() {
+    for_workers(|workers| {
+        let range = "port_range = \"2000-2005\"";
+        let with = |addresses: &str| pool(addresses).nat44(range);
+        let mut vnf = Harness::new(with("[\"198.51.100.16\"]"), workers);
+        let ask = |source: String| udp(&source[..], "203.0.113.7:53");
+        let before: Vec<_> = (0..6).map(|n| ask(format!("10.0.0.2:{}", 5000 + n))).collect();
+        let mut owners = std::collections::HashSet::new();
+        for question in &before {
+            vnf.send("lan", question);
+            if let Some(frame) = vnf.try_take("wan") {
+                assert!(owners.insert(frame.source()));
+            }
+            vnf.discard();
+        }
+        vnf.reload(with("[\"198.51.100.17\"]"));
+        vnf.reload(with("[\"198.51.100.16\"]"));
+        for n in 0..6 {
+            vnf.send("lan", &ask(format!("10.0.0.3:{}", 6000 + n)));
+            if let Some(frame) = vnf.try_take("wan") {
+                assert!(owners.insert(frame.source()), "{} has an owner", frame.source());
+            }
+            vnf.discard();
+        }
+        vnf.advance(seconds(301));
+        vnf.advance(seconds(121));
+        assert_eq!((vnf.mappings(), vnf.ports_taken()), (0, 0));
+    });
+}
+
+#[test]
 fn a_forward_takes_its_port_from_whoever_has_it() {
     let range = "port_range = \"2000-2000\"";
     let mut vnf = Harness::new(Config::new("nat44.toml").nat44(range), 1);
