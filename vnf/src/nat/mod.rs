@@ -59,10 +59,23 @@ impl Nat {
                 burst.known.insert(slot);
             }
         }
+        let mut outdated = Mask::EMPTY;
         for slot in burst.undecided() {
-            match self.plan(burst, slot, flows, tables, now) {
-                Ok(()) => {}
-                Err(verdict) => burst.settle(slot, verdict),
+            if burst.meta[slot].session.is_some() {
+                match self.renew(burst, slot, flows, tables) {
+                    Ok(renewed) => outdated.insert_if(slot, !renewed),
+                    Err(verdict) => burst.settle(slot, verdict),
+                }
+            }
+        }
+        if !outdated.is_empty() {
+            close(burst, outdated, flows, now);
+        }
+        for slot in burst.undecided() {
+            if !burst.meta[slot].session.is_some()
+                && let Err(verdict) = self.plan(burst, slot, flows, tables)
+            {
+                burst.settle(slot, verdict);
             }
         }
     }
@@ -119,47 +132,55 @@ impl Nat {
         }
     }
 
-    /// Plans a packet: its route, its translation, and what the ACLs shall see.
+    /// Plans a packet whose session was decided under other tables, or for another interface; returns whether the session
+    /// may go on as it is.
+    fn renew(
+        &self,
+        burst: &mut Burst,
+        slot: Slot,
+        flows: &mut Flows,
+        tables: &Tables,
+    ) -> Result<bool, Verdict> {
+        let mut meta = burst.meta[slot];
+        let session = flows.sessions.session(meta.session);
+        let real = session.real_key(meta.direction);
+        let translated = session.translated();
+        // Reconfigured, if its packets came in here before; else somebody makes them up.
+        if translated
+            && tables.interfaces.role(meta.ingress) != Some(side(meta.direction))
+            && !session.came_in_by(meta.direction, meta.ingress)
+        {
+            return Err(Verdict::Drop(DropReason::Martian));
+        }
+        let hairpins = translated
+            && meta.direction == Direction::Outbound
+            && tables.nat.hairpinning()
+            && tables.nat.is_external(real.destination[0]);
+        let neighbor = if hairpins {
+            (meta.next_hop, meta.egress) = (NextHopId::HAIRPIN, InterfaceId::HAIRPIN);
+            None
+        } else {
+            forward::route(&mut meta, &real, tables)?
+        };
+        let expected = self.translation_expected(meta.ingress, meta.egress, &real, tables);
+        if expected == translated && flows.still_valid(meta.session, tables) {
+            flows.decisions[slot] =
+                Decision { real, plan: Plan::Renew, neighbor, ..Decision::default() };
+            burst.meta[slot] = meta;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Plans a first packet: its route, its translation, and what the ACLs shall see.
     fn plan(
         &self,
         burst: &mut Burst,
         slot: Slot,
         flows: &mut Flows,
         tables: &Tables,
-        now: Tick,
     ) -> Result<(), Verdict> {
         let mut meta = burst.meta[slot];
-        if meta.session.is_some() {
-            let session = flows.sessions.session(meta.session);
-            let real = session.real_key(meta.direction);
-            let translated = session.translated();
-            // Reconfigured, if its packets came in here before; else somebody makes them up.
-            if translated
-                && tables.interfaces.role(meta.ingress) != Some(side(meta.direction))
-                && !session.came_in_by(meta.direction, meta.ingress)
-            {
-                return Err(Verdict::Drop(DropReason::Martian));
-            }
-            let hairpins = translated
-                && meta.direction == Direction::Outbound
-                && tables.nat.hairpinning()
-                && tables.nat.is_external(real.destination[0]);
-            let neighbor = if hairpins {
-                (meta.next_hop, meta.egress) = (NextHopId::HAIRPIN, InterfaceId::HAIRPIN);
-                None
-            } else {
-                forward::route(&mut meta, &real, tables)?
-            };
-            let expected = self.translation_expected(meta.ingress, meta.egress, &real, tables);
-            if expected == translated && flows.still_valid(meta.session, tables) {
-                flows.decisions[slot] =
-                    Decision { real, plan: Plan::Renew, neighbor, ..Decision::default() };
-                burst.meta[slot] = meta;
-                return Ok(());
-            }
-            flows.close(meta.session, CloseCause::Reconfigured, now);
-            meta.session = SessionId::NONE;
-        }
         let decision = self.plan_new(burst, slot, &mut meta, flows, tables)?;
         flows.decisions[slot] = decision;
         burst.meta[slot] = meta;
@@ -334,6 +355,25 @@ impl Nat {
         (real.destination[0], real.destination_port) = internal;
         let neighbor = forward::route(meta, &real, tables)?;
         Ok(Some(Decision { real, plan: Plan::Admit(mapping), neighbor, ..Decision::default() }))
+    }
+}
+
+/// Ends the sessions of these packets before anything is planned: no plan of the burst relies on what went with them, and
+/// their other packets are first ones now.
+#[cold]
+fn close(burst: &mut Burst, outdated: Mask, flows: &mut Flows, now: Tick) {
+    for slot in outdated {
+        let session = std::mem::take(&mut burst.meta[slot].session);
+        if !session.is_some() {
+            continue;
+        }
+        flows.close(session, CloseCause::Reconfigured, now);
+        for other in burst.live() {
+            if burst.meta[other].session == session {
+                burst.meta[other].session = SessionId::NONE;
+                burst.known.remove(other);
+            }
+        }
     }
 }
 

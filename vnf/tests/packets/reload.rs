@@ -272,6 +272,27 @@ fn a_new_exemption_and_a_new_static_mapping_hold_for_live_flows() {
 }
 
 #[test]
+fn a_mapping_that_ends_within_a_burst_is_nobodys_any_more() {
+    for_workers(|workers| {
+        let open = || Config::new("nat44.toml").nat44("filtering = \"endpoint-independent\"");
+        let mut vnf = Harness::new(open(), workers);
+        let question = udp("10.0.0.2:5000", "192.0.2.7:53");
+        let external = flow(&mut vnf, &question);
+        vnf.reload(
+            open()
+                .more("[[nat44.exempt]]\nsource = \"10.0.0.0/24\"\ndestination = \"192.0.2.0/24\""),
+        );
+        // The answer ends its session and the mapping with it, before the stranger is let in.
+        let stranger = udp("203.0.113.9:53", external);
+        let answer = question.reply().to(external);
+        vnf.send_burst("wan", [&stranger, &answer]);
+        vnf.counted(["sessions_closed.reconfigured", "2 nat-no-mapping"]);
+        vnf.advance(seconds(500));
+        assert_eq!((vnf.sessions(), vnf.mappings(), vnf.hosts(), vnf.resting()), (0, 0, 0, 0));
+    });
+}
+
+#[test]
 fn live_flows_follow_a_new_route() {
     for_workers(|workers| {
         let with_route = |gateway: &str| {
