@@ -266,7 +266,7 @@ impl Harness {
 
     /// Packet buffers that are not in their pool.
     pub fn buffers_in_use(&self) -> usize {
-        self.pool.in_use() as usize
+        self.pool.in_use()
     }
 
     /// The virtual time.

@@ -80,7 +80,7 @@ fn mutated_frames_are_counted() {
 
 fn give(vnf: &mut Harness, port: &str, frame: &[u8], at: u64) {
     let cut = (at % 97) as usize + 1;
-    let segments: &[usize] = if at % 5 == 0 && cut < frame.len() { &[cut] } else { &[] };
+    let segments: &[usize] = if at.is_multiple_of(5) && cut < frame.len() { &[cut] } else { &[] };
     vnf.inject(port, frame, segments);
     if at % 40 == 39 {
         vnf.settle();

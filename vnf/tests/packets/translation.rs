@@ -163,14 +163,14 @@ fn what_nat_has_no_need_to_touch_leaves_as_it_came() {
     for_workers(|workers| {
         let mut vnf = Harness::new("nat44.toml", workers);
         let mut question = udp("10.0.0.2:5000", "203.0.113.7:53");
-        question.traffic_class = 0b101110_11;
+        question.traffic_class = 0b1011_1011;
         question.id = 0xbeef;
         question.dont_fragment = true;
         question.options = vec![0x94, 4, 0, 0]; // router alert
         vnf.send("lan", &question);
         let external = vnf.expect_translated("wan", &question);
         let mut answer = udp("203.0.113.7:53", external);
-        answer.traffic_class = 0b000001_01;
+        answer.traffic_class = 0b0000_0101;
         answer.id = 0;
         answer.options = vec![7, 7, 4, 0, 0, 0, 0, 1]; // record route
         vnf.send("wan", &answer);

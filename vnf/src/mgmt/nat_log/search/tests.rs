@@ -200,19 +200,16 @@ fn an_emptied_file_does_not_keep_its_old_index() {
     assert_eq!(holder(&log, "198.51.100.10:9", "59:59"), expected);
 }
 
-/// Ten million records; run it optimised, with `--ignored --nocapture`, to see what writing and a search cost.
+/// Run it optimised, with `--nocapture`, to see what writing and a search cost.
 #[test]
-#[ignore = "writes 1.5 GB"]
-fn ten_million_records() {
+fn the_present_are_found_among_many_and_the_absent_are_not() {
     let (_directory, log) = place();
     let began = std::time::Instant::now();
-    let records = generate(&log, 10_000_000);
+    // 10,000,000 for the figures in docs/logging.md; that writes 1.5 GB.
+    let count = std::env::var("VNF_LOG_RECORDS").ok().and_then(|n| n.parse().ok());
+    let records = generate(&log, count.unwrap_or(200_000));
     println!("{records} records written and indexed in {:?}", began.elapsed());
-    for (what, external) in [
-        ("present", "198.51.100.10:5000"),
-        ("absent", "203.0.113.1:1"),
-        ("late", "198.51.100.74:4"),
-    ] {
+    for (what, external) in [("present", "198.51.100.10:5000"), ("absent", "203.0.113.1:1")] {
         let question = Question {
             external: external.parse().expect("an endpoint"),
             protocols: vec!["udp".to_owned()],
@@ -221,6 +218,7 @@ fn ten_million_records() {
         let began = std::time::Instant::now();
         let found = search(&log, &question).expect("a log");
         println!("{what}: {} found in {:?}", found.len(), began.elapsed());
+        assert_eq!(found.is_empty(), what == "absent", "{what}");
     }
 }
 
