@@ -251,7 +251,7 @@ proptest! {
     #[test]
     fn the_vnf_does_what_the_reference_does(
         behaviour in behaviour(),
-        workers in prop_oneof![Just(1usize), Just(3)],
+        workers in 1..4usize,
         addresses in 1..5u8,
         trace in prop::collection::vec(step(), 1..150),
     ) {
