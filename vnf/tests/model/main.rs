@@ -57,7 +57,7 @@ fn behaviour() -> impl Strategy<Value = Behaviour> {
     })
 }
 
-fn config(behaviour: &Behaviour, addresses: u8) -> Config {
+fn config(behaviour: &Behaviour, addresses: u8, allocation: &str) -> Config {
     let filtering = match behaviour.filtering {
         Filtering::Address => "address-dependent",
         Filtering::Endpoint => "address-and-port-dependent",
@@ -69,7 +69,13 @@ fn config(behaviour: &Behaviour, addresses: u8) -> Config {
         "address-and-port-dependent"
     };
     let Behaviour { udp, half_open, established, icmp, hold, .. } = behaviour;
+    let hosts = if allocation == "deterministic" {
+        "[nat44.deterministic]\ninternal = [\"10.0.0.0/29\"]\noverflow_factor = 2"
+    } else {
+        ""
+    };
     Config::new("nat44.toml")
+        .more(hosts)
         .replace(
             "[\"198.51.100.10\"]",
             &format!("[\"198.51.100.10-198.51.100.{}\"]", 9 + addresses),
@@ -77,7 +83,8 @@ fn config(behaviour: &Behaviour, addresses: u8) -> Config {
         .replace("max_sessions = 1024", "max_sessions = 192")
         .nat44(&format!(
             "filtering = \"{filtering}\"\nmapping = \"{mapping}\"\nreuse_hold = \"{hold}ms\"\n\
-             port_range = \"2000-2039\"\nmax_sessions_per_host = {HOST_LIMIT}"
+             port_range = \"2000-2039\"\nmax_sessions_per_host = {HOST_LIMIT}\n\
+             allocation = \"{allocation}\"\nport_block_size = 8\nmax_blocks_per_host = 2"
         ))
         .more(&format!(
             "[nat44.timeouts]\nudp = \"{udp}ms\"\ntcp_transitory = \"{half_open}ms\"\n\
@@ -92,6 +99,8 @@ struct Pair {
     vnf: Harness,
     reference: Reference,
     workers: usize,
+    /// Whether one worker may give every port to any host.
+    whole: bool,
     now: u64,
 }
 
@@ -187,15 +196,11 @@ impl Pair {
             ["nat-host-limit"] => assert!(at_limit, "the host has had its share"),
             ["nat-ports-exhausted"] => {
                 assert!(self.reference.must_use(flow).is_none(), "no port is needed");
-                let ports = 2000..2000 + 40 / self.workers as u16;
-                let paired = self.reference.paired(flow.1.0);
-                let free = |address| {
-                    ports
-                        .clone()
-                        .any(|port| self.reference.is_free(flow.0, (address, port), self.now))
-                };
-                let all_free = paired.is_some_and(free) && self.workers == 1;
-                assert!(!all_free, "ports of the paired address have run out");
+                let paired = self.reference.paired(flow.1.0).filter(|_| self.whole);
+                let is_free =
+                    |address, port| self.reference.is_free(flow.0, (address, port), self.now);
+                let free = paired.is_some_and(|a| (2000..2040).any(|port| is_free(a, port)));
+                assert!(!free, "the ports of the paired address have run out");
             }
             ["nat-session-limit"] => {
                 let share = 192 / self.workers;
@@ -224,7 +229,11 @@ impl Pair {
                 assert!(frame.is(&expected), "{frame:?} instead of {inside:?}");
                 self.reference.pass((protocol, to, remote), external, 1, self.now);
             }
-            (Some(_), None) => assert!(!known && host_limit == 1, "an admitted packet passes: {protocol} {to:?}, {:?}", self.vnf.changes()),
+            (Some(_), None) => assert!(
+                !known && host_limit == 1,
+                "an admitted packet passes: {protocol} {to:?}, {:?}",
+                self.vnf.changes()
+            ),
             (None, Some(frame)) => panic!("nobody expects {frame:?}"),
             (None, None) => {}
         }
@@ -253,10 +262,12 @@ proptest! {
         behaviour in behaviour(),
         workers in 1..4usize,
         addresses in 1..5u8,
+        allocation in prop_oneof![Just("deterministic"), Just("dynamic"), Just("port-blocks")],
         trace in prop::collection::vec(step(), 1..150),
     ) {
-        let vnf = Harness::new(config(&behaviour, addresses), workers);
-        let mut pair = Pair { vnf, reference: Reference::new(behaviour), workers, now: 0 };
+        let vnf = Harness::new(config(&behaviour, addresses, allocation), workers);
+        let whole = workers == 1 && allocation == "dynamic";
+        let mut pair = Pair { vnf, reference: Reference::new(behaviour), workers, whole, now: 0 };
         for step in &trace {
             pair.take(step);
         }
