@@ -95,3 +95,19 @@ fn a_router_does_not_look_into_icmp_messages() {
         vnf.expect("right", &request);
     });
 }
+
+#[test]
+fn every_header_checksum_survives_the_loss_of_a_hop() {
+    let mut vnf = Harness::new("router.toml", 1);
+    // The identification takes the header checksum through every value it can have.
+    let packets: Vec<Packet> = (0..=u16::MAX)
+        .step_by(if cfg!(debug_assertions) { 3 } else { 1 })
+        .map(|id| Packet { id, ..udp("10.1.0.2:1", "192.0.2.2:2").payload(b"") })
+        .collect();
+    for burst in packets.chunks(500) {
+        vnf.send_burst("left", burst);
+        for packet in burst {
+            vnf.expect("right", packet);
+        }
+    }
+}

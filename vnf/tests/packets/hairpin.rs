@@ -186,3 +186,33 @@ fn a_forward_on_the_own_address_is_reached_from_inside() {
         vnf.expect("lan", &answer.from("198.51.100.1:443").to("10.0.0.2:5000"));
     });
 }
+
+#[test]
+fn lists_stand_between_internal_hosts_too() {
+    for_workers(|workers| {
+        for (side, rule, passes) in [
+            ("acl_in", "source = \"10.0.0.2\"\ndestination = \"198.51.100.10\"", true),
+            ("acl_in", "source = \"10.0.0.2\"\ndestination = \"10.0.0.3\"", false),
+            ("acl_out", "source = \"198.51.100.10\"\ndestination = \"10.0.0.3\"", true),
+            ("acl_out", "source = \"10.0.0.2\"\ndestination = \"10.0.0.3\"", false),
+        ] {
+            let guard = |config: Config| {
+                config.interface("lan", &format!("{side} = \"guard\"")).more(&format!(
+                    "[[acl]]\nname = \"guard\"\ndefault = \"deny\"\n[[acl.rule]]\naction = \
+                     \"permit\"\n{rule}\n[[acl.rule]]\naction = \"permit\"\nsource = \
+                     [\"10.0.0.0/24\", \"203.0.113.0/24\"]\ndestination = [\"10.0.0.0/24\", \
+                     \"203.0.113.0/24\"]"
+                ))
+            };
+            let mut vnf = Harness::new(guard(open()), workers);
+            let b = mapping_of(&mut vnf, &udp("10.0.0.3:6000", "203.0.113.7:53"));
+            let a = mapping_of(&mut vnf, &udp("10.0.0.2:5000", "203.0.113.7:53"));
+            vnf.send("lan", &udp("10.0.0.2:5000", b));
+            if passes {
+                vnf.expect("lan", &udp(a, "10.0.0.3:6000"));
+            } else {
+                assert_eq!(vnf.count_of("acl-denied"), 1, "{side} {rule}");
+            }
+        }
+    });
+}

@@ -154,3 +154,77 @@ fn a_scan_of_a_link_does_not_use_up_buffers() {
     vnf.send("left", &known);
     vnf.expect("right", &known);
 }
+
+/// A message of neighbour discovery, in a frame between these stations.
+fn discovery(
+    kind: u8,
+    flags: u8,
+    (source, destination): (&str, &str),
+    payload: &[u8],
+    macs: ([u8; 6], [u8; 6]),
+) -> Packet {
+    let mut packet = ping(source, destination).ttl(255).payload(payload);
+    packet.upper = Upper::Icmp { kind, code: 0, word: [flags, 0, 0, 0] };
+    packet.macs(macs.0, macs.1)
+}
+
+fn target(address: &str, option: u8, mac: Option<[u8; 6]>) -> Vec<u8> {
+    let mut payload = v6(address).octets().to_vec();
+    payload.extend(mac.iter().flat_map(|mac| [&[option, 1], &mac[..]].concat()));
+    payload
+}
+
+#[test]
+fn solicitations_are_answered_for_own_addresses() {
+    for_workers(|workers| {
+        let mut vnf = Harness::new("router.toml", workers);
+        let (host, mac) = ("fd00:a::9", mac_of(address("fd00:a::9")));
+        let group = [0x33, 0x33, 0xff, 0, 0, 1];
+        let question = target("fd00:a::1", 1, Some(mac));
+        let answer = target("fd00:a::1", 2, Some(LAN));
+        vnf.send("left", &discovery(135, 0, (host, "ff02::1:ff00:1"), &question, (group, mac)));
+        vnf.expect("left", &discovery(136, 0xe0, ("fd00:a::1", host), &answer, (mac, LAN)));
+        let seen = vnf.sightings();
+        assert_eq!(seen.len(), 1);
+        assert_eq!((seen[0].address, seen[0].mac.0), (address(host), mac));
+        vnf.counted(["left.transmitted"]);
+
+        // Somebody without an address yet asks whether it is taken (RFC 4862 5.4).
+        let probe = target("fd00:a::1", 1, None);
+        vnf.send("left", &discovery(135, 0, ("::", "ff02::1:ff00:1"), &probe, (group, mac)));
+        let all = [0x33, 0x33, 0, 0, 0, 1];
+        vnf.expect("left", &discovery(136, 0xa0, ("fd00:a::1", "ff02::1"), &answer, (all, LAN)));
+        assert!(vnf.sightings().is_empty());
+        vnf.counted(["left.transmitted"]);
+
+        let other = target("fd00:a::8", 1, Some(mac));
+        vnf.send("left", &discovery(135, 0, (host, "ff02::1:ff00:8"), &other, (group, mac)));
+        vnf.counted(["punted"]);
+    });
+}
+
+#[test]
+fn discovery_from_beyond_the_link_is_not_believed() {
+    for_workers(|workers| {
+        let mut vnf = Harness::new("router.toml", workers);
+        let (host, mac) = ("fd00:a::9", mac_of(address("fd00:a::9")));
+        let group = [0x33, 0x33, 0xff, 0, 0, 1];
+        let question = target("fd00:a::1", 1, Some(mac));
+        let good = discovery(135, 0, (host, "ff02::1:ff00:1"), &question, (group, mac));
+        let own = target("fd00:a::1", 2, Some(mac));
+        for bad in [
+            good.ttl(254),
+            good.checksum(Checksum::WrongBy(1)),
+            good.payload(&question[..15]),
+            good.payload(&[&question[..16], &[1, 0, 0, 0, 0, 0, 0, 0]].concat()),
+            good.payload(&target("ff02::1", 1, Some(mac))),
+            discovery(135, 0, ("::", "ff02::1:ff00:1"), &question, (group, mac)),
+            discovery(136, 0x20, (host, "ff02::1"), &own, ([0x33, 0x33, 0, 0, 0, 1], mac)),
+            discovery(137, 0, (host, "fd00:a::1"), &question, (LAN, mac)),
+        ] {
+            vnf.send("left", &bad);
+            vnf.counted(["nd-invalid"]);
+            assert!(vnf.sightings().is_empty());
+        }
+    });
+}

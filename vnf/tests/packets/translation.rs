@@ -250,3 +250,21 @@ fn workers_reach_ports_through_each_other_where_queues_are_few() {
         }
     }
 }
+
+#[test]
+fn packets_given_to_other_workers_are_counted_by_both() {
+    let mut vnf = Harness::new("nat44.toml", 3);
+    for port in 0..60 {
+        let question = udp(format!("10.0.0.{}:{}", 2 + port % 4, 5000 + port), "203.0.113.7:53");
+        vnf.send("lan", &question);
+        let external = vnf.expect_translated("wan", &question);
+        vnf.send("wan", &question.reply().to(external));
+        vnf.expect("lan", &question.reply());
+    }
+    let sum = |of: fn(&vnf::engine::counters::Counters) -> u64| -> u64 {
+        vnf.workers.iter().map(|worker| of(&worker.counters)).sum()
+    };
+    let (given, taken) = (sum(|c| c.handed_over.read()), sum(|c| c.taken_over.read()));
+    assert_eq!(given, taken);
+    assert!(given > 0 && sum(|c| c.received.read()) == 120);
+}
