@@ -29,8 +29,8 @@ pub struct Harness {
     pub tables: Arc<Tables>,
     /// What workers told management and no test has asked about yet.
     pub events: VecDeque<Event>,
-    builder: Builder,
-    ownership: Ownership,
+    pub(super) builder: Builder,
+    pub(super) ownership: Ownership,
     lanes: Option<Lanes>,
     ports: Vec<End>,
     pool: Mempool,
@@ -300,96 +300,6 @@ impl Harness {
         usage.map(|usage| usage.taken).sum()
     }
 
-    /// Neighbours that packets wait for, each once.
-    pub fn unresolved(&mut self) -> Vec<(String, IpAddr)> {
-        let mut found: Vec<_> = Vec::new();
-        for event in std::mem::take(&mut self.events) {
-            match event {
-                Event::Unresolved(interface, address) => {
-                    let name = &self.settings.interfaces[interface.index()].name;
-                    found.push((name.clone(), address));
-                }
-                other => self.events.push_back(other),
-            }
-        }
-        found.sort();
-        found.dedup();
-        found
-    }
-
-    /// What neighbours have said of themselves.
-    pub fn sightings(&mut self) -> Vec<Sighting> {
-        let mut found = Vec::new();
-        for event in std::mem::take(&mut self.events) {
-            match event {
-                Event::NeighborSeen(sighting) => found.push(sighting),
-                other => self.events.push_back(other),
-            }
-        }
-        found
-    }
-
-    /// Publishes that a neighbour is resolved, as the management core does after its answer.
-    pub fn resolve(&mut self, interface: &str, text: &str) {
-        self.change_neighbors(|interfaces, neighbors| {
-            let address = address(text);
-            let found = interfaces.iter().find(|candidate| candidate.name == interface);
-            let interface = found.expect("the name of an interface");
-            let mac = MacAddr(mac_of(address));
-            neighbors.set(assembly::tables::next_hop(interface, address, mac));
-        });
-    }
-
-    /// Publishes that a neighbour does not answer any more.
-    pub fn unresolve(&mut self, interface: &str, text: &str) {
-        self.change_neighbors(|interfaces, neighbors| {
-            let found = interfaces.iter().find(|candidate| candidate.name == interface);
-            let interface = found.expect("the name of an interface").id;
-            let id = neighbors.find(interface, address(text)).expect("a known neighbour");
-            neighbors.unresolve(id);
-        });
-    }
-
-    fn change_neighbors(
-        &mut self,
-        change: impl FnOnce(&vnf::engine::interfaces::InterfaceTable, &mut vnf::neighbor::NeighborTable),
-    ) {
-        let mut neighbors = (*self.tables.neighbors).clone();
-        change(&self.tables.interfaces, &mut neighbors);
-        self.tables = Arc::new(Tables { neighbors: Arc::new(neighbors), ..(*self.tables).clone() });
-        self.publish(false);
-    }
-
-    /// Publishes another configuration, as `vnf reload` does.
-    pub fn reload(&mut self, config: impl Into<Config>) {
-        let settings = settings(&config.into(), self.workers.len());
-        let generation = self.tables.generation + 1;
-        let before = Some((&self.settings, &*self.tables));
-        let tables = self.builder.build(&settings, generation, before).expect("tables");
-        self.tables = Arc::new(tables);
-        self.settings = settings;
-        self.publish(true);
-    }
-
-    fn publish(&mut self, with_ports: bool) {
-        for worker in &self.workers {
-            let ports = with_ports.then(|| {
-                Box::new(ExternalPorts::new(&self.tables.nat, &self.ownership, worker.id))
-            });
-            let command = Command::Adopt(Arc::clone(&self.tables), ports);
-            assert!(worker.rings.commands.push(command).is_ok(), "the command ring is full");
-        }
-        self.settle();
-    }
-
-    /// Asks every worker for something.
-    pub fn command(&mut self, mut command: impl FnMut() -> Command) {
-        for worker in &self.workers {
-            assert!(worker.rings.commands.push(command()).is_ok(), "the command ring is full");
-        }
-        self.settle();
-    }
-
     /// Lets the workers run until nothing moves.
     pub fn settle(&mut self) {
         for _ in 0..10_000 {
@@ -518,7 +428,7 @@ pub fn endpoint(text: &str) -> SocketAddr {
     text.endpoint()
 }
 
-fn settings(config: &Config, workers: usize) -> Settings {
+pub(super) fn settings(config: &Config, workers: usize) -> Settings {
     let mut settings = config::parse("test.toml", config.text())
         .unwrap_or_else(|errors| panic!("{errors}\n{}", config.text()));
     settings.dpdk.worker_cores = vec![0; workers];

@@ -10,6 +10,7 @@ mod config;
 mod counters;
 mod frame;
 mod harness;
+mod management;
 mod packet;
 
 pub use config::Config;

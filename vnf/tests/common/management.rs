@@ -1,0 +1,106 @@
+//! What the management core does to a VNF under test: neighbours, configurations, commands.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use vnf::assembly;
+use vnf::engine::interfaces::InterfaceTable;
+use vnf::engine::message::{Command, Event, Sighting};
+use vnf::engine::tables::Tables;
+use vnf::nat::ExternalPorts;
+use vnf::neighbor::NeighborTable;
+use vnf::wire::ethernet::MacAddr;
+
+use super::config::Config;
+use super::frame::mac_of;
+use super::harness::{Harness, settings};
+use super::packet::address;
+
+impl Harness {
+    /// Neighbours that packets wait for, each once.
+    pub fn unresolved(&mut self) -> Vec<(String, IpAddr)> {
+        let mut found: Vec<_> = Vec::new();
+        for event in std::mem::take(&mut self.events) {
+            match event {
+                Event::Unresolved(interface, address) => {
+                    let name = &self.settings.interfaces[interface.index()].name;
+                    found.push((name.clone(), address));
+                }
+                other => self.events.push_back(other),
+            }
+        }
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    /// What neighbours have said of themselves.
+    pub fn sightings(&mut self) -> Vec<Sighting> {
+        let mut found = Vec::new();
+        for event in std::mem::take(&mut self.events) {
+            match event {
+                Event::NeighborSeen(sighting) => found.push(sighting),
+                other => self.events.push_back(other),
+            }
+        }
+        found
+    }
+
+    /// Publishes that a neighbour is resolved, as the management core does after its answer.
+    pub fn resolve(&mut self, interface: &str, text: &str) {
+        self.change_neighbors(|interfaces, neighbors| {
+            let address = address(text);
+            let found = interfaces.iter().find(|candidate| candidate.name == interface);
+            let interface = found.expect("the name of an interface");
+            let mac = MacAddr(mac_of(address));
+            neighbors.set(assembly::tables::next_hop(interface, address, mac));
+        });
+    }
+
+    /// Publishes that a neighbour does not answer any more.
+    pub fn unresolve(&mut self, interface: &str, text: &str) {
+        self.change_neighbors(|interfaces, neighbors| {
+            let found = interfaces.iter().find(|candidate| candidate.name == interface);
+            let interface = found.expect("the name of an interface").id;
+            let id = neighbors.find(interface, address(text)).expect("a known neighbour");
+            neighbors.unresolve(id);
+        });
+    }
+
+    fn change_neighbors(&mut self, change: impl FnOnce(&InterfaceTable, &mut NeighborTable)) {
+        let mut neighbors = (*self.tables.neighbors).clone();
+        change(&self.tables.interfaces, &mut neighbors);
+        self.tables = Arc::new(Tables { neighbors: Arc::new(neighbors), ..(*self.tables).clone() });
+        self.publish(false);
+    }
+
+    /// Publishes another configuration, as `vnf reload` does.
+    pub fn reload(&mut self, config: impl Into<Config>) {
+        let settings = settings(&config.into(), self.workers.len());
+        let generation = self.tables.generation + 1;
+        let before = Some((&self.settings, &*self.tables));
+        let tables = self.builder.build(&settings, generation, before).expect("tables");
+        self.tables = Arc::new(tables);
+        self.settings = settings;
+        self.publish(true);
+    }
+
+    fn publish(&mut self, with_ports: bool) {
+        for worker in &self.workers {
+            let ports = with_ports.then(|| {
+                Box::new(ExternalPorts::new(&self.tables.nat, &self.ownership, worker.id))
+            });
+            let command = Command::Adopt(Arc::clone(&self.tables), ports);
+            assert!(worker.rings.commands.push(command).is_ok(), "the command ring is full");
+        }
+        self.settle();
+    }
+
+    /// Asks every worker for something.
+    pub fn command(&mut self, mut command: impl FnMut() -> Command) {
+        for worker in &self.workers {
+            assert!(worker.rings.commands.push(command()).is_ok(), "the command ring is full");
+        }
+        self.settle();
+    }
+}
