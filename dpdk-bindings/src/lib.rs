@@ -8,6 +8,7 @@
 //! - `data_off` and `data_len` of an mbuf stay within its buffer; a buffer's memory is initialised (the kernel zeroes it).
 
 pub mod acl;
+pub mod batch;
 pub mod cpu;
 pub mod eal;
 pub mod error;
@@ -20,6 +21,7 @@ pub mod queue;
 pub mod simd;
 pub mod testing;
 
+pub use batch::Batch;
 pub use eal::Eal;
 pub use error::{Errno, Error, Result};
 pub use mbuf::{Checksum, Mbuf};

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, marker::PhantomData, ptr, sync::Arc, sync::atomic::Ordering};
 
-use crate::{Mbuf, port::Device};
+use crate::{Batch, Mbuf, port::Device};
 
 /// How many packets one call receives at most.
 pub const BURST: usize = 64;
@@ -92,6 +92,22 @@ impl TxQueue {
         // SAFETY: within the slice; the driver owns these packets now, so the slots are emptied without dropping them,
         // and all zero is `None`.
         unsafe { ptr::write_bytes(from.as_mut_ptr(), 0, sent) };
+        sent
+    }
+
+    /// Takes what the port accepts from the start of a batch and returns how many packets that was.
+    #[inline]
+    pub fn transmit_batch(&mut self, from: &mut Batch) -> usize {
+        if !self.device.started.load(Ordering::Acquire) {
+            return 0;
+        }
+        // SAFETY: as in `receive`; all packets of a batch are valid.
+        let sent = unsafe {
+            dpdk_sys::shim_tx_burst(self.device.id, self.id, from.as_mut_ptr(), from.len() as u16)
+        };
+        let sent = usize::from(sent).min(from.len());
+        // SAFETY: `sent` is at most the length; the driver owns these packets now.
+        unsafe { from.forget_first(sent) };
         sent
     }
 }

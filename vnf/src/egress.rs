@@ -2,6 +2,8 @@
 //!
 //! Until here a packet is as it arrived, so whatever an ICMP error quotes is what its sender sent.
 
+mod plain;
+
 use std::collections::VecDeque;
 
 use dpdk_bindings::mbuf::Mbuf;
@@ -36,8 +38,8 @@ impl Egress {
         Self { hairpins: VecDeque::with_capacity(BURST) }
     }
 
-    /// Rewrites every packet and hands it to its port.
-    #[inline]
+    /// Rewrites every packet and hands it to its port; a burst that leaves as a whole goes there from where it stands.
+    #[inline(never)]
     pub fn run(
         &mut self,
         burst: &mut Burst,
@@ -50,21 +52,47 @@ impl Egress {
         if let Some(most) = tables.nat.tcp_mss_clamp() {
             clamp_segment_sizes(burst, flows, most);
         }
+        let done = plain::rewrite_all(burst, &mut flows.sessions, tables, now);
+        if done.others.is_empty()
+            && done.together
+            && let Some(packets) = burst.take_whole()
+        {
+            transmit.send(done.port, packets, done.octets, counters);
+            return;
+        }
         for slot in burst.live() {
-            if let Err(reason) = rewrite(burst, slot, flows, tables, now) {
-                burst.settle(slot, Verdict::Drop(reason));
-                continue;
+            if done.others.contains(slot) {
+                self.forward(burst, slot, flows, tables, transmit, counters, now);
+            } else if let Some(link) = tables.neighbors.link(burst.meta[slot].next_hop) {
+                transmit.push(link.port, burst.take(slot), counters);
             }
-            let meta = &burst.meta[slot];
-            match tables.neighbors.next_hop(meta.next_hop) {
-                Some(next_hop) if meta.ip_length <= next_hop.mtu => {
-                    let port = next_hop.port;
-                    let packet = burst.take(slot);
-                    transmit.push(port, packet, counters);
-                }
-                Some(_) => burst.settle(slot, Verdict::Fragment),
-                None => self.hairpin(burst, slot),
+        }
+    }
+
+    /// Takes one packet of any kind on its way.
+    #[inline(never)]
+    #[expect(clippy::too_many_arguments, reason = "one packet with everything it may need")]
+    fn forward(
+        &mut self,
+        burst: &mut Burst,
+        slot: Slot,
+        flows: &mut Flows,
+        tables: &Tables,
+        transmit: &mut Transmit,
+        counters: &Counters,
+        now: Tick,
+    ) {
+        if let Err(reason) = rewrite(burst, slot, flows, tables, now) {
+            burst.drop(slot, reason);
+            return;
+        }
+        let meta = &burst.meta[slot];
+        match tables.neighbors.next_hop(meta.next_hop) {
+            Some(next_hop) if meta.ip_length <= next_hop.mtu => {
+                transmit.push(next_hop.port, burst.take(slot), counters);
             }
+            Some(_) => burst.settle(slot, Verdict::Fragment),
+            None => self.hairpin(burst, slot),
         }
     }
 
@@ -128,12 +156,11 @@ fn rewrite(
             if session.translated() {
                 translate(packet.data_mut(), meta, session)?;
             }
-            session.refresh(meta.direction, now);
-            let follows = session.tcp_state() != TcpState::None && meta.kind == Kind::Flow;
-            let shorter = follows && session.follow(meta.direction, meta.detail);
-            flows.sessions.count(meta.session, meta.direction, meta.ip_length);
-            if shorter {
-                flows.sessions.rearm(meta.session, &tables.timeouts, now);
+            let flags = (session.tcp_state() != TcpState::None && meta.kind == Kind::Flow)
+                .then_some(meta.detail);
+            let rare = session.account(meta.direction, meta.ip_length, flags, now);
+            if rare.any() {
+                flows.sessions.settle(meta.session, meta, rare, &tables.timeouts, now);
             }
         }
     }

@@ -110,7 +110,7 @@ impl Worker {
     }
 
     fn account_received(&self, port: PortId, count: usize) {
-        let octets: usize = self.burst.lengths();
+        let octets = self.burst.octets;
         let counters = &self.counters.ports[port.index()];
         counters[0].add(count as u64);
         counters[1].add(octets as u64);

@@ -1,5 +1,6 @@
 //! Up to 64 packets on their way through the pipeline.
 
+use dpdk_bindings::cpu;
 use dpdk_bindings::mbuf::Mbuf;
 use dpdk_bindings::queue::RxQueue;
 
@@ -38,6 +39,8 @@ pub struct Burst {
     pub known: Mask,
     /// Where the packets come from.
     pub origin: Origin,
+    /// The octets of all frames together, as they were received.
+    pub octets: usize,
 }
 
 impl Burst {
@@ -52,6 +55,7 @@ impl Burst {
             settled: Mask::EMPTY,
             known: Mask::EMPTY,
             origin: Origin::Port,
+            octets: 0,
         }
     }
 
@@ -60,6 +64,11 @@ impl Burst {
     pub fn receive(&mut self, queue: &mut RxQueue, port: PortId) -> usize {
         let count = queue.receive(&mut self.packets.0);
         self.arrival.0 = [Arrival { port, hairpin: false }; BURST];
+        self.octets = 0;
+        for packet in self.packets.0[..count].iter().flatten() {
+            self.octets += packet.len();
+            cpu::prefetch(packet.data());
+        }
         self.start(count, Origin::Port);
         count
     }
@@ -135,6 +144,16 @@ impl Burst {
         self.packets[slot].take().expect("a live slot holds a packet")
     }
 
+    /// All packets, to be taken out, if none was settled before.
+    #[inline]
+    pub fn take_whole(&mut self) -> Option<&mut [Option<Mbuf>]> {
+        let count = self.live.len();
+        (self.live == Mask::first(count) && self.settled.is_empty()).then(|| {
+            self.live = Mask::EMPTY;
+            &mut self.packets.0[..count]
+        })
+    }
+
     /// Takes the next settled packet out, with its verdict.
     #[inline]
     pub fn next_settled(&mut self) -> Option<(Mbuf, Verdict, Slot)> {
@@ -143,10 +162,11 @@ impl Burst {
         Some((packet, self.verdicts[slot], slot))
     }
 
-    /// The octets of all frames together.
-    #[inline]
-    pub fn lengths(&self) -> usize {
-        self.live.map(|slot| self.packet(slot).len()).sum()
+    /// Where all packets came in, if it is the same way for all of them.
+    pub fn common_arrival(&self) -> Option<Arrival> {
+        let [first, others @ ..] = &self.arrival.0[..self.live.len()] else { return None };
+        let common = self.origin == Origin::Port || others.iter().all(|other| other == first);
+        common.then_some(*first)
     }
 
     /// The frames as they were received, for a measuring instrument to write into.

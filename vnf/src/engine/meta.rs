@@ -82,6 +82,19 @@ pub enum Kind {
     LaterFragment,
 }
 
+/// How a packet stands in its frame.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Form {
+    /// A part of it: the packet is a fragment of its datagram.
+    Fragment,
+    /// TCP or UDP on IPv4 without options, untagged and in one segment: every field at its usual place.
+    Plain,
+    /// The whole of it, in any other way.
+    #[default]
+    Whole,
+}
+
 /// What `parse` learned about a packet, and what later stages add.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C, align(64))]
@@ -101,22 +114,22 @@ pub struct Meta {
     pub l3: u8,
     /// Offset of the transport header in the frame.
     pub l4: u8,
-    /// Where it came in.
-    pub ingress: InterfaceId,
-    /// Where it goes out.
-    pub egress: InterfaceId,
     /// Which way it goes through its session.
     pub direction: Direction,
     /// Flow, error, or later fragment.
     pub kind: Kind,
+    /// How it stands in its frame.
+    pub form: Form,
+    /// Where it came in.
+    pub ingress: InterfaceId,
+    /// Where it goes out.
+    pub egress: InterfaceId,
     /// TCP flags, or the ICMP type.
     pub detail: u8,
     /// Time to live or hop limit as it arrived.
     pub ttl: u8,
     /// IPv4 "don't fragment", or any IPv6 packet.
     pub dont_fragment: bool,
-    /// Part of a fragmented datagram.
-    pub fragment: bool,
     /// Of a fragment: the identification that all of its datagram have.
     pub fragment_id: u32,
 }

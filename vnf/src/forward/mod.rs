@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::engine::burst::Burst;
 use crate::engine::ids::{InterfaceId, NextHopId, Tick};
 use crate::engine::mask::Slot;
-use crate::engine::meta::{Direction, Family, FlowKey, Kind, Meta};
+use crate::engine::meta::{Direction, Family, FlowKey, Form, Kind, Meta};
 use crate::engine::tables::Tables;
 use crate::engine::verdict::{DropReason, Rejection, Verdict};
 use crate::nat;
@@ -22,11 +22,14 @@ pub struct Forward;
 
 impl Forward {
     /// Checks hop limit, next hop and size of every packet, and opens the sessions of permitted first packets.
-    #[inline]
+    #[inline(never)]
     pub fn run(&mut self, burst: &mut Burst, flows: &mut Flows, tables: &Tables, now: Tick) {
         for slot in burst.live() & burst.known {
             let meta = &mut burst.meta[slot];
-            meta.next_hop = flows.sessions.session(meta.session).next_hop(meta.direction);
+            if leaves_plainly(meta, tables) {
+                continue;
+            }
+            meta.form = unplain(meta.form);
             if let Err(verdict) = check(meta, tables) {
                 burst.settle(slot, verdict);
             }
@@ -37,6 +40,19 @@ impl Forward {
             }
         }
     }
+}
+
+/// Whether a packet is plain, may leave, and is plain then too: what [`check`] says, in one comparison.
+#[inline]
+fn leaves_plainly(meta: &Meta, tables: &Tables) -> bool {
+    let most = tables.neighbors.link(meta.next_hop).map_or(0, |link| link.most);
+    (meta.form == Form::Plain) & (meta.ttl > 1) & (meta.ip_length <= most)
+}
+
+/// The form of a packet that gets a tag, or is too large for one frame.
+#[cold]
+fn unplain(form: Form) -> Form {
+    if form == Form::Plain { Form::Whole } else { form }
 }
 
 /// Whether a packet that is to leave may: hop limit, neighbour, size (RFC 1812 5.3.1, 5.2.7).
@@ -85,6 +101,9 @@ fn admit(
         return Err(crate::icmp::local::answer(meta));
     }
     check(meta, tables)?;
+    if !leaves_plainly(meta, tables) {
+        meta.form = unplain(meta.form);
+    }
     if decision.plan == Plan::Renew {
         flows.renew(meta, meta.next_hop, tables.generation);
         flows.judge(meta, &decision);

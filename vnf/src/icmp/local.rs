@@ -3,7 +3,7 @@
 use dpdk_bindings::mbuf::Mbuf;
 
 use super::echo;
-use crate::engine::meta::{Family, Kind, Meta};
+use crate::engine::meta::{Family, Form, Kind, Meta};
 use crate::engine::verdict::{DropReason, Rejection, Verdict};
 use crate::wire::{icmp, protocol};
 
@@ -13,7 +13,7 @@ pub fn answer(meta: &Meta) -> Verdict {
         Family::Ipv4 => (protocol::ICMP, icmp::v4::ECHO_REQUEST),
         Family::Ipv6 => (protocol::ICMPV6, icmp::v6::ECHO_REQUEST),
     };
-    if meta.kind != Kind::Flow || meta.fragment {
+    if meta.kind != Kind::Flow || meta.form == Form::Fragment {
         return Verdict::Drop(DropReason::NoLocalService);
     }
     match meta.key.protocol {

@@ -20,7 +20,7 @@ use crate::engine::counters::CloseCause;
 use crate::engine::ids::{InterfaceId, NextHopId, SessionId, Tick, WorkerId};
 use crate::engine::interfaces::Interface;
 use crate::engine::mask::{Mask, Slot};
-use crate::engine::meta::{Direction, Family, FlowKey, Kind, Meta};
+use crate::engine::meta::{Direction, Family, FlowKey, Form, Kind, Meta};
 use crate::engine::tables::Tables;
 use crate::engine::verdict::{DropReason, Rejection, Verdict};
 use crate::forward;
@@ -51,14 +51,7 @@ impl Nat {
         if !self.ownership.is_sole() {
             self.steer(burst, tables);
         }
-        let found = flows.sessions.find(burst);
-        for slot in found {
-            let meta = &burst.meta[slot];
-            let session = flows.sessions.session(meta.session);
-            if session.current(meta.direction, meta.ingress, tables.generation) {
-                burst.known.insert(slot);
-            }
-        }
+        flows.sessions.find(burst, tables.generation);
         let mut outdated = Mask::EMPTY;
         for slot in burst.undecided() {
             if burst.meta[slot].session.is_some() {
@@ -105,7 +98,9 @@ impl Nat {
             let steered = match burst.origin {
                 Origin::Hairpin | Origin::Port => true,
                 // Fragments that met here; their ports are known now.
-                Origin::Fragments | Origin::HandedOver => meta.fragment && for_pool(meta, tables),
+                Origin::Fragments | Origin::HandedOver => {
+                    meta.form == Form::Fragment && for_pool(meta, tables)
+                }
                 Origin::Held => false,
             };
             if steered {
@@ -400,7 +395,7 @@ fn unadmitted(meta: &Meta, tables: &Tables) -> Verdict {
     let opens = meta.key.protocol == protocol::TCP
         && meta.detail & tcp::CONTROL_AND_ACK == tcp::SYN
         && meta.kind == Kind::Flow
-        && !meta.fragment;
+        && meta.form != Form::Fragment;
     let unguarded = |interface: &Interface| interface.acl_in.is_none();
     if opens && tables.interfaces.find(meta.ingress).is_some_and(unguarded) {
         Verdict::Wait(REASON)

@@ -26,10 +26,23 @@ pub struct NextHop {
     pub address: IpAddr,
 }
 
+/// What a plain packet needs of a next hop.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Link {
+    /// Destination and source MAC address as they stand in the frame.
+    pub ethernet: [u8; 12],
+    /// The largest IP packet that leaves just so, untagged and in one frame; zero: none.
+    pub most: u16,
+    /// The port to leave by.
+    pub port: PortId,
+}
+
 /// All next hops.
 #[derive(Clone, Debug, Default)]
 pub struct NeighborTable {
     next_hops: Vec<NextHop>,
+    /// In the same order.
+    links: Vec<Link>,
     by_address: HashMap<(InterfaceId, IpAddr), NextHopId>,
 }
 
@@ -38,6 +51,12 @@ impl NeighborTable {
     #[inline]
     pub fn next_hop(&self, id: NextHopId) -> Option<&NextHop> {
         self.next_hops.get(id.index())
+    }
+
+    /// The same in short.
+    #[inline]
+    pub fn link(&self, id: NextHopId) -> Option<&Link> {
+        self.links.get(id.index())
     }
 
     /// The number of a next hop.
@@ -50,6 +69,7 @@ impl NeighborTable {
         let key = (next_hop.interface, next_hop.address);
         if let Some(id) = self.by_address.get(&key) {
             self.next_hops[id.index()] = next_hop;
+            self.links[id.index()] = next_hop.link();
             return Some(*id);
         }
         if self.next_hops.len() >= CAPACITY {
@@ -57,6 +77,7 @@ impl NeighborTable {
         }
         let id = NextHopId(self.next_hops.len() as u16);
         self.next_hops.push(next_hop);
+        self.links.push(next_hop.link());
         self.by_address.insert(key, id);
         Some(id)
     }
@@ -65,6 +86,7 @@ impl NeighborTable {
     pub fn unresolve(&mut self, id: NextHopId) {
         if let Some(next_hop) = self.next_hops.get_mut(id.index()) {
             next_hop.resolved = false;
+            self.links[id.index()] = next_hop.link();
         }
     }
 
@@ -85,6 +107,11 @@ impl NeighborTable {
 }
 
 impl NextHop {
+    fn link(&self) -> Link {
+        let most = if self.resolved && self.vlan == 0 { self.mtu } else { 0 };
+        Link { ethernet: self.ethernet, most, port: self.port }
+    }
+
     /// The neighbour's MAC address.
     pub fn mac(&self) -> MacAddr {
         MacAddr(self.ethernet[..6].try_into().expect("twelve octets hold two MAC addresses"))

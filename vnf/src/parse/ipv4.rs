@@ -5,7 +5,7 @@ use dpdk_bindings::mbuf::{Checksum, Mbuf};
 use super::{TOO_SHORT, transport, trim};
 use crate::engine::ids::InterfaceId;
 use crate::engine::interfaces::Interface;
-use crate::engine::meta::{Family, FlowKey, Kind, Meta};
+use crate::engine::meta::{Family, FlowKey, Form, Kind, Meta};
 use crate::engine::tables::Tables;
 use crate::engine::verdict::{DropReason, Verdict};
 use crate::icmp::inner;
@@ -119,7 +119,7 @@ fn fragment(
 ) -> Result<(), Verdict> {
     const INVALID: Verdict = Verdict::Drop(DropReason::FragmentInvalid);
     let offset = header.fragment_offset();
-    meta.fragment = true;
+    meta.form = Form::Fragment;
     meta.fragment_id = header.id.get().into();
     if payload == 0
         || header.more_fragments() && !payload.is_multiple_of(8)

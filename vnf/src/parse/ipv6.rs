@@ -4,7 +4,7 @@ use dpdk_bindings::mbuf::Mbuf;
 
 use super::{TOO_SHORT, transport, trim, words};
 use crate::engine::interfaces::Interface;
-use crate::engine::meta::{Family, FlowKey, Kind, Meta};
+use crate::engine::meta::{Family, FlowKey, Form, Kind, Meta};
 use crate::engine::verdict::{DropReason, Verdict};
 use crate::icmp::inner;
 use crate::wire::icmp::{Class, IcmpHeader, v6};
@@ -61,7 +61,7 @@ pub(super) fn read(
         if payload == 0 {
             return Err(FRAGMENT_INVALID);
         }
-        meta.fragment = true;
+        meta.form = Form::Fragment;
         meta.fragment_id = fragment.id;
         meta.fragment_at = payload as u16;
         if fragment.offset > 0 {
@@ -73,7 +73,11 @@ pub(super) fn read(
     }
     match upper.protocol {
         number if has_ports(number) => {
-            let payload = if meta.fragment { usize::from(u16::MAX) } else { total - upper.offset };
+            let payload = if meta.form == Form::Fragment {
+                usize::from(u16::MAX)
+            } else {
+                total - upper.offset
+            };
             transport(l4, payload, upper.protocol, &mut meta.key, &mut meta.detail)?;
         }
         protocol::ICMPV6 => icmpv6(l4, meta)?,
@@ -91,7 +95,7 @@ fn icmpv6(message: &[u8], meta: &mut Meta) -> Result<(), Verdict> {
         Class::EchoRequest => meta.key.source_port = header.id.get(),
         Class::EchoReply => meta.key.destination_port = header.id.get(),
         // Errors are never that long (RFC 4443 2.4 c).
-        Class::Error if meta.fragment => return Err(FRAGMENT_INVALID),
+        Class::Error if meta.form == Form::Fragment => return Err(FRAGMENT_INVALID),
         Class::Error => {
             // It is for whom the quoted packet came from, or it is made up to carry something else past the ACLs.
             if let Ok(quoted) = inner::parse_v6(message)

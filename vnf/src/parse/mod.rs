@@ -2,19 +2,20 @@
 
 mod ipv4;
 mod ipv6;
+mod plain;
 
-use dpdk_bindings::cpu;
 use dpdk_bindings::mbuf::Mbuf;
 
 use crate::engine::burst::Burst;
 use crate::engine::ids::{Arrival, InterfaceId, PortId};
 use crate::engine::interfaces::Interface;
 use crate::engine::mask::Mask;
-use crate::engine::meta::{Direction, Family, FlowKey, Kind, Meta};
+use crate::engine::meta::{Direction, Family, FlowKey, Form, Kind, Meta};
 use crate::engine::tables::Tables;
 use crate::engine::verdict::{DropReason, Verdict};
 use crate::wire::ethernet::{self, EthernetHeader, Layer2, MacAddr};
 use crate::wire::{self, ipv4 as ipv4_wire, ipv6 as ipv6_wire, protocol};
+use plain::Plain;
 
 /// The parsing stage.
 #[derive(Debug, Default)]
@@ -26,15 +27,16 @@ impl Parse {
     /// Returns the fragments among the live packets.
     #[inline]
     pub fn run(&mut self, burst: &mut Burst, tables: &Tables) -> Mask {
-        for slot in burst.live() {
-            cpu::prefetch(burst.packet(slot).data());
-        }
         let mut fragments = Mask::EMPTY;
-        for slot in burst.live() {
+        let others = match Plain::of(burst, tables) {
+            Some(plain) => plain.read_all(burst),
+            None => burst.live(),
+        };
+        for slot in others {
             let arrival = burst.arrival[slot];
             let (packet, meta) = burst.packet_mut(slot);
             match frame(packet, meta, arrival, tables) {
-                Ok(()) => fragments.insert_if(slot, meta.fragment),
+                Ok(()) => fragments.insert_if(slot, meta.form == Form::Fragment),
                 Err(verdict) => burst.settle(slot, verdict),
             }
         }
@@ -86,7 +88,7 @@ fn frame(
     meta.ingress = if arrival.hairpin { InterfaceId::HAIRPIN } else { interface.id };
     meta.l3 = layer2.l3 as u8;
     meta.kind = Kind::Flow;
-    meta.fragment = false;
+    meta.form = Form::Whole;
     meta.direction = Direction::Outbound;
     match layer2.ether_type {
         ethernet::IPV4 => ipv4::read(packet, meta, interface, tables),

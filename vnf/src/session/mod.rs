@@ -47,7 +47,7 @@ pub struct Session {
 
 const _: () = assert!(size_of::<Session>() == 64, "one cache line per session");
 
-const KIND_IPV6: u8 = 1;
+const KIND_IPV6: u8 = Family::Ipv6 as u8;
 const KIND_TRANSLATED: u8 = 2;
 const FLAG_OPENED_INBOUND: u8 = 1;
 const FLAG_STATELESS: u8 = 2;
@@ -67,6 +67,23 @@ pub(super) struct Ledger {
     host: u32,
     /// How often `packets` wrapped.
     packet_wraps: [u16; 2],
+}
+
+/// What is rare about a packet that was accounted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rare {
+    /// The session's timeout is another one now.
+    pub turned: bool,
+    /// Its first line cannot count this packet.
+    pub overflowed: bool,
+}
+
+impl Rare {
+    /// Whether there is anything.
+    #[inline]
+    pub fn any(self) -> bool {
+        self.turned | self.overflowed
+    }
 }
 
 /// What a new session is made of.
@@ -142,24 +159,25 @@ impl Session {
     #[inline]
     pub fn matches(&self, key: &FlowKey, direction: Direction) -> bool {
         let at = direction.index();
-        let ports = self.ports[at] == key.source_port
-            && self.ports[at + 1] == key.destination_port
-            && self.protocol == key.protocol;
-        if self.kind & KIND_IPV6 == 0 {
-            ports
-                && key.family == Family::Ipv4
-                && self.words[at] == key.source[0]
-                && self.words[at + 1] == key.destination[0]
-        } else {
-            let (source, destination) = match direction {
-                Direction::Outbound => (&self.words[..4], &self.words[4..]),
-                Direction::Inbound => (&self.words[4..], &self.words[..4]),
-            };
-            ports
-                && key.family == Family::Ipv6
-                && source == key.source
-                && destination == key.destination
+        // Differences rather than comparisons: one branch for what is equal almost always.
+        let ports =
+            (self.ports[at] ^ key.source_port) | (self.ports[at + 1] ^ key.destination_port);
+        let kind = (self.protocol ^ key.protocol) | ((self.kind & KIND_IPV6) ^ key.family as u8);
+        let addresses =
+            (self.words[at] ^ key.source[0]) | (self.words[at + 1] ^ key.destination[0]);
+        match key.family {
+            Family::Ipv4 => u32::from(ports) | u32::from(kind) | addresses == 0,
+            Family::Ipv6 => ports == 0 && kind == 0 && self.matches_ipv6(key, direction),
         }
+    }
+
+    #[inline(never)]
+    fn matches_ipv6(&self, key: &FlowKey, direction: Direction) -> bool {
+        let (source, destination) = match direction {
+            Direction::Outbound => (&self.words[..4], &self.words[4..]),
+            Direction::Inbound => (&self.words[4..], &self.words[..4]),
+        };
+        source == key.source && destination == key.destination
     }
 
     /// The key of packets that go this way, as they arrive.
@@ -264,18 +282,28 @@ impl Session {
         self.ingress[at] = ingress.0;
     }
 
-    /// Counts a transmitted packet; IPv6 octets are kept elsewhere (see [`Sessions::count`]).
-    #[inline]
-    fn count(&mut self, direction: Direction, octets: u16) -> bool {
+    /// Accounts a transmitted packet of so many IP octets; `tcp_flags` of a segment whose header is at hand.
+    ///
+    /// What is rare about it is left to [`Sessions::settle`].
+    #[inline(always)]
+    pub fn account(
+        &mut self,
+        direction: Direction,
+        octets: u16,
+        tcp_flags: Option<u8>,
+        now: Tick,
+    ) -> Rare {
+        self.refresh(direction, now);
+        let turned = tcp_flags.is_some_and(|flags| self.follow(direction, flags));
         let at = direction.index();
         self.packets[at] = self.packets[at].wrapping_add(1);
-        if self.kind & KIND_IPV6 == 0 {
-            let low = &mut self.words[4 + 2 * at];
-            let (sum, carry) = low.overflowing_add(u32::from(octets));
-            *low = sum;
+        let is_ipv6 = self.kind & KIND_IPV6 != 0;
+        if !is_ipv6 {
+            let (low, carry) = self.words[4 + 2 * at].overflowing_add(u32::from(octets));
+            self.words[4 + 2 * at] = low;
             self.words[5 + 2 * at] = self.words[5 + 2 * at].wrapping_add(u32::from(carry));
         }
-        self.packets[at] == 0 || self.kind & KIND_IPV6 != 0
+        Rare { turned, overflowed: (self.packets[at] == 0) | is_ipv6 }
     }
 
     /// The TCP state ([`TcpState::None`] for other protocols).
@@ -288,6 +316,14 @@ impl Session {
     #[inline]
     pub fn follow(&mut self, direction: Direction, tcp_flags: u8) -> bool {
         let before = self.tcp_state();
+        if before == TcpState::Established && tcp_flags & tcp::CONTROL == 0 {
+            return false;
+        }
+        self.turn(before, direction, tcp_flags)
+    }
+
+    #[inline(never)]
+    fn turn(&mut self, before: TcpState, direction: Direction, tcp_flags: u8) -> bool {
         let after = before.after(direction, tcp_flags);
         self.state = after as u8;
         before.transitory() != after.transitory()

@@ -3,12 +3,12 @@
 use dpdk_bindings::cpu;
 use dpdk_bindings::memory::{HugeArray, Source};
 
-use super::{Ledger, NIL, Opening, Session, Timeouts};
+use super::{Ledger, NIL, Opening, Rare, Session, Timeouts};
 use crate::engine::burst::Burst;
 use crate::engine::ids::{SessionId, Tick};
-use crate::engine::mask::{Column, Mask};
-use crate::engine::meta::{Direction, Family, FlowKey};
-use crate::table::{FlowTable, Hasher, IdPool, TimerWheel};
+use crate::engine::mask::Column;
+use crate::engine::meta::{Direction, Family, FlowKey, Meta};
+use crate::table::{FlowTable, Hasher, IdPool, Place, TimerWheel};
 
 /// No further session fits; nothing was changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,7 +44,8 @@ pub struct Sessions {
     ids: IdPool,
     wheel: TimerWheel,
     hasher: Hasher,
-    hashes: Column<u64>,
+    places: Column<Place>,
+    candidates: Column<u32>,
 }
 
 impl Sessions {
@@ -65,48 +66,62 @@ impl Sessions {
             ids: IdPool::new("session ids", capacity, source)?,
             wheel: TimerWheel::new("session timers", capacity, source, now.0)?,
             hasher,
-            hashes: Column::default(),
+            places: Column::default(),
+            candidates: Column::default(),
         })
     }
 
-    /// Looks up the flow of every live packet and returns those that have a session.
+    /// Looks up the flow of every live packet; known are afterwards those about which these tables have nothing left to
+    /// decide.
     ///
     /// Hashes all keys and prefetches all buckets, then probes all and prefetches all sessions, then compares: the
     /// cache misses of a burst overlap.
-    #[inline]
-    pub fn find(&mut self, burst: &mut Burst) -> Mask {
+    #[inline(never)]
+    pub fn find(&mut self, burst: &mut Burst, generation: u32) {
+        let Self { flows, first_lines, hasher, places, candidates, .. } = self;
         let live = burst.live();
         for slot in live {
-            let hash = hash(&self.hasher, &burst.meta[slot].key);
-            self.hashes[slot] = hash;
-            self.flows.prefetch(hash);
+            let hash = hash(hasher, &burst.meta[slot].key);
+            places[slot] = flows.prefetch(hash);
         }
         for slot in live {
-            if let Some(entry) = self.flows.candidate(self.hashes[slot])
-                && let Some(session) = self.first_lines.get(entry as usize >> 1)
-            {
+            let entry = flows.candidate(places[slot]).unwrap_or(NIL);
+            candidates[slot] = entry;
+            if let Some(session) = first_lines.get(entry as usize >> 1) {
                 cpu::prefetch(session);
             }
         }
-        let mut found = Mask::EMPTY;
         for slot in live {
             let meta = &mut burst.meta[slot];
-            if let Some((session, direction)) =
-                find(&self.flows, &self.first_lines, self.hashes[slot], &meta.key)
+            let mut entry = candidates[slot];
+            let mut session = first_lines.get(entry as usize >> 1);
+            if !session.is_some_and(|session| session.matches(&meta.key, direction_of(entry))) {
+                // Rare but for new flows: another flow has the same tag, or the entry is not in its home bucket.
+                let hash = hash(hasher, &meta.key);
+                let found = find(flows, first_lines, hash, &meta.key);
+                let Some(found) = found else {
+                    meta.session = SessionId::NONE;
+                    continue;
+                };
+                entry = found;
+                session = first_lines.get(entry as usize >> 1);
+            }
+            let direction = direction_of(entry);
+            meta.session = SessionId(entry >> 1);
+            meta.direction = direction;
+            if let Some(session) = session
+                && session.current(direction, meta.ingress, generation)
             {
-                meta.session = session;
-                meta.direction = direction;
-                found.insert(slot);
-            } else {
-                meta.session = SessionId::NONE;
+                meta.next_hop = session.next_hop(direction);
+                burst.known.insert(slot);
             }
         }
-        found
     }
 
     /// Looks up one flow.
     pub fn find_one(&self, key: &FlowKey) -> Option<(SessionId, Direction)> {
-        find(&self.flows, &self.first_lines, hash(&self.hasher, key), key)
+        let entry = find(&self.flows, &self.first_lines, hash(&self.hasher, key), key)?;
+        Some((SessionId(entry >> 1), direction_of(entry)))
     }
 
     /// A session's first line.
@@ -119,6 +134,12 @@ impl Sessions {
     #[inline]
     pub fn session_mut(&mut self, id: SessionId) -> &mut Session {
         &mut self.first_lines[id.index()]
+    }
+
+    /// A session's first line, if this names one.
+    #[inline]
+    pub fn find_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.first_lines.get_mut(id.index())
     }
 
     /// Stores a new flow under the keys of both its directions.
@@ -172,15 +193,24 @@ impl Sessions {
         closed
     }
 
-    /// Counts a transmitted packet of `octets` IP octets.
-    #[inline]
-    pub fn count(&mut self, id: SessionId, direction: Direction, octets: u16) {
-        if self.first_lines[id.index()].count(direction, octets) {
-            self.count_beyond_first_line(id, direction, octets);
+    /// Does what [`Session::account`] left over of a packet.
+    #[cold]
+    pub fn settle(
+        &mut self,
+        id: SessionId,
+        meta: &Meta,
+        rare: Rare,
+        timeouts: &Timeouts,
+        now: Tick,
+    ) {
+        if rare.turned {
+            self.rearm(id, timeouts, now);
+        }
+        if rare.overflowed {
+            self.count_beyond_first_line(id, meta.direction, meta.ip_length);
         }
     }
 
-    #[cold]
     fn count_beyond_first_line(&mut self, id: SessionId, direction: Direction, octets: u16) {
         let session = &self.first_lines[id.index()];
         let ledger = &mut self.ledgers[id.index()];
@@ -297,17 +327,11 @@ fn hash(hasher: &Hasher, key: &FlowKey) -> u64 {
 }
 
 #[inline]
-fn find(
-    flows: &FlowTable,
-    sessions: &HugeArray<Session>,
-    hash: u64,
-    key: &FlowKey,
-) -> Option<(SessionId, Direction)> {
-    let entry = flows.find(hash, |entry| {
-        let direction = direction_of(entry);
-        sessions.get(entry as usize >> 1).is_some_and(|session| session.matches(key, direction))
-    })?;
-    Some((SessionId(entry >> 1), direction_of(entry)))
+fn find(flows: &FlowTable, sessions: &HugeArray<Session>, hash: u64, key: &FlowKey) -> Option<u32> {
+    flows.find(hash, |entry| {
+        let session = sessions.get(entry as usize >> 1);
+        session.is_some_and(|session| session.matches(key, direction_of(entry)))
+    })
 }
 
 #[inline]

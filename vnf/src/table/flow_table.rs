@@ -21,6 +21,13 @@ pub struct FlowTable {
     capacity: usize,
 }
 
+/// Where the entries of a hash are looked for first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    home: u32,
+    tag: u16,
+}
+
 /// The table holds as many entries as it was made for, or every bucket in reach of the entry's home is full.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the flow table is full")]
@@ -37,19 +44,23 @@ impl FlowTable {
         Ok(Self { buckets, homes, len: 0, capacity: entries })
     }
 
-    /// Asks the processor for the home bucket of `hash`.
+    /// Asks the processor for the home bucket of `hash`, and says where that is.
     #[inline]
-    pub fn prefetch(&self, hash: u64) {
-        prefetch(&self.buckets[self.home(hash)]);
+    pub fn prefetch(&self, hash: u64) -> Place {
+        let home = self.home(hash);
+        if let Some(bucket) = self.buckets.get(home) {
+            prefetch(bucket);
+        }
+        Place { home: home as u32, tag: tag(hash) }
     }
 
-    /// Returns the first id in the home bucket whose tag fits `hash`: almost always the right one, to be prefetched and verified.
+    /// Returns the first id in the home bucket whose tag fits: almost always the right one, to be prefetched and verified.
     ///
     /// When there is none, or verification fails, [`find`](Self::find) has the last word.
     #[inline]
-    pub fn candidate(&self, hash: u64) -> Option<u32> {
-        let bucket = &self.buckets[self.home(hash)];
-        bucket.lanes_with(tag(hash)).next().map(|lane| bucket.ids[lane])
+    pub fn candidate(&self, place: Place) -> Option<u32> {
+        let bucket = self.buckets.get(place.home as usize)?;
+        bucket.lanes_with(place.tag).next().map(|lane| bucket.ids[lane])
     }
 
     /// Returns the id stored under `hash` that the caller recognises as its own.

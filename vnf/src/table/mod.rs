@@ -9,7 +9,7 @@ mod port_bitmap;
 mod timer_wheel;
 mod token_bucket;
 
-pub use flow_table::{FlowTable, Full};
+pub use flow_table::{FlowTable, Full, Place};
 pub use hasher::Hasher;
 pub use id_pool::IdPool;
 pub use port_bitmap::PortBitmap;

@@ -9,6 +9,7 @@ pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
 pub mod nd;
+pub mod plain;
 pub mod protocol;
 pub mod tcp;
 pub mod transport;

@@ -4,7 +4,7 @@ use dpdk_bindings::testing::pool;
 use super::*;
 use crate::engine::ids::InterfaceId;
 use crate::engine::mask::Slot;
-use crate::engine::meta::{Family, FlowKey};
+use crate::engine::meta::{Family, FlowKey, Form};
 use crate::engine::verdict::Verdict;
 
 /// A tracker with what it needs, at a time of its own.
@@ -111,7 +111,7 @@ fn fragment(source: u32, id: u32) -> Meta {
         l3: 14,
         l4: 34,
         ip_length: 28,
-        fragment: true,
+        form: Form::Fragment,
         fragment_id: id,
         ..Meta::default()
     }
