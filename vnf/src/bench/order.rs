@@ -31,7 +31,7 @@ pub(super) struct Choice {
     order: Order,
     flows: u32,
     state: u64,
-    /// Logarithm of the number of flows to base 2, in 2^-32.
+    /// Logarithm to base 2 of one more than the number of flows, in 2^-32: a rank is what is below it, rounded down.
     log_flows: u64,
     /// Powers of 2 with the exponents 0/256 to 255/256, in 2^-16.
     powers: [u32; 256],
@@ -41,7 +41,7 @@ impl Choice {
     /// Chooses among this many flows.
     pub(super) fn new(order: Order, flows: u32) -> Self {
         let powers = std::array::from_fn(|at| ((at as f64 / 256.0).exp2() * 65_536.0) as u32);
-        let log_flows = (f64::from(flows).log2() * 4_294_967_296.0) as u64;
+        let log_flows = ((f64::from(flows) + 1.0).log2() * 4_294_967_296.0) as u64;
         Self { order, flows, state: rand::random(), log_flows, powers }
     }
 
