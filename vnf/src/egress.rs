@@ -54,17 +54,17 @@ impl Egress {
         }
         let done = plain::rewrite_all(burst, &mut flows.sessions, tables, now);
         if done.others.is_empty()
-            && done.together
+            && let Some(port) = done.ports.single()
             && let Some(packets) = burst.take_whole()
         {
-            transmit.send(done.port, packets, done.octets, counters);
+            transmit.send(port, packets, done.octets, counters);
             return;
         }
         for slot in burst.live() {
             if done.others.contains(slot) {
                 self.forward(burst, slot, flows, tables, transmit, counters, now);
-            } else if let Some(link) = tables.neighbors.link(burst.meta[slot].next_hop) {
-                transmit.push(link.port, burst.take(slot), counters);
+            } else if let Some(next_hop) = tables.neighbors.next_hop(burst.meta[slot].next_hop) {
+                transmit.push(next_hop.port, burst.take(slot), counters);
             }
         }
     }

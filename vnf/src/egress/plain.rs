@@ -1,12 +1,13 @@
 //! Writes what almost every packet gets: other addresses and ports, checksums by difference, a hop less to live.
 
 use crate::engine::burst::Burst;
-use crate::engine::ids::{PortId, Tick};
+use crate::engine::ids::Tick;
 use crate::engine::mask::Mask;
 use crate::engine::meta::Form;
 use crate::engine::tables::Tables;
+use crate::neighbor::PortSet;
 use crate::session::Sessions;
-use crate::wire::checksum::Delta;
+use crate::wire::checksum::{Delta, adjusted};
 use crate::wire::plain::{self, Head, at};
 use crate::wire::protocol;
 
@@ -14,17 +15,16 @@ use crate::wire::protocol;
 pub(super) struct Rewritten {
     /// The others: they are as they were.
     pub(super) others: Mask,
-    /// The port by which one of them leaves.
-    pub(super) port: PortId,
-    /// Whether all leave by that port.
-    pub(super) together: bool,
+    /// The ports by which they leave.
+    pub(super) ports: PortSet,
     /// The octets of their frames.
     pub(super) octets: usize,
 }
 
 /// Does to the plain packets of translated sessions what [`super::rewrite`] does to any packet.
 ///
-/// What is written to one cache line is written together: stores to two lines by turns cost three times as much.
+/// Every value is written as soon as it is known, first to the session, then to the frame: what needs no register does not go
+/// to the stack, and stores to two cache lines by turns cost three times as much.
 #[inline(never)]
 pub(super) fn rewrite_all(
     burst: &mut Burst,
@@ -32,46 +32,58 @@ pub(super) fn rewrite_all(
     tables: &Tables,
     now: Tick,
 ) -> Rewritten {
-    let (mut others, mut any_port, mut all_ports, mut octets) = (Mask::EMPTY, 0, u8::MAX, 0);
+    let mut done = Rewritten { others: Mask::EMPTY, ports: PortSet::EMPTY, octets: 0 };
     for slot in burst.live() {
         let (packet, meta) = burst.packet_mut(slot);
-        let link = tables.neighbors.link(meta.next_hop);
-        let session = sessions.find_mut(meta.session);
-        let head = packet.data_mut().first_chunk_mut::<{ size_of::<Head>() }>();
-        let (Some(link), Some(session), Some(head)) = (link, session, head) else {
-            others.insert(slot);
+        let Some(session) = sessions.find_mut(meta.session) else {
+            done.others.insert(slot);
             continue;
         };
-        if !(session.translated() & (meta.form == Form::Plain)) {
-            others.insert(slot);
+        let Some(link) = tables.neighbors.link(meta.next_hop) else {
+            done.others.insert(slot);
+            continue;
+        };
+        let Some(head) = packet.data_mut().first_chunk_mut::<{ size_of::<Head>() }>() else {
+            done.others.insert(slot);
+            continue;
+        };
+        if meta.form != Form::Plain || !session.translated() {
+            done.others.insert(slot);
             continue;
         }
-        let (direction, protocol) = (meta.direction, meta.key.protocol);
-        let (address, port) = session.rewrite(direction);
-        let (address_delta, transport_delta) = session.deltas(direction);
-        let is_tcp = protocol == protocol::TCP;
-        let checksum_at = if is_tcp { at::TCP_CHECKSUM } else { at::UDP_CHECKSUM };
-        let side = direction.index();
+        let direction = meta.direction;
+        let is_tcp = meta.key.protocol == protocol::TCP;
+        done.octets += usize::from(meta.ip_length) + at::NETWORK;
+        let rare = session.account(direction, meta.ip_length, is_tcp.then_some(meta.detail), now);
 
-        let network = u16::from_be_bytes(plain::get(head, at::CHECKSUM));
-        let network = (address_delta + Delta::TTL_DECREMENT).apply(network);
-        let transport = u16::from_be_bytes(plain::get(head, checksum_at));
-        let transport = transport_delta.apply_to(protocol, transport);
         plain::put(head, 0, link.ethernet);
+        done.ports.insert(link.ports);
         head[at::TTL] = meta.ttl - 1;
-        plain::put(head, at::CHECKSUM, network.to_be_bytes());
-        plain::put(head, at::ADDRESSES + 4 * side, address.to_be_bytes());
-        plain::put(head, at::PORTS + 2 * side, port.to_be_bytes());
-        plain::put(head, checksum_at, transport.to_be_bytes());
-
-        let flags = is_tcp.then_some(meta.detail);
-        let rare = session.account(direction, meta.ip_length, flags, now);
+        let [delta, transport_delta] = session.wire_deltas(direction);
+        let delta = delta + u32::from(Delta::TTL_DECREMENT.wire_bits());
+        let checksum = adjusted(plain::get(head, at::CHECKSUM), delta);
+        plain::put(head, at::CHECKSUM, checksum);
+        let (address, port) = session.rewrite(direction);
+        plain::put(head, at::ADDRESSES + 4 * direction.index(), address.to_be_bytes());
+        plain::put(head, at::PORTS + 2 * direction.index(), port.to_be_bytes());
+        if is_tcp {
+            let checksum = adjusted(plain::get(head, at::TCP_CHECKSUM), transport_delta);
+            plain::put(head, at::TCP_CHECKSUM, checksum);
+        } else if plain::get(head, at::UDP_CHECKSUM) != NO_CHECKSUM {
+            let checksum = adjusted(plain::get(head, at::UDP_CHECKSUM), transport_delta);
+            let zero = checksum == NO_CHECKSUM;
+            plain::put(head, at::UDP_CHECKSUM, if zero { ZERO_CHECKSUM } else { checksum });
+        }
         if rare.any() {
             sessions.settle(meta.session, meta, rare, &tables.timeouts, now);
         }
-        any_port |= link.port.0;
-        all_ports &= link.port.0;
-        octets += usize::from(meta.ip_length) + at::NETWORK;
     }
-    Rewritten { others, port: PortId(any_port), together: any_port == all_ports, octets }
+    done
 }
+
+/// What stands in the place of a UDP checksum where there is none, and what stands for zero (RFC 768).
+const NO_CHECKSUM: [u8; 2] = [0; 2];
+const ZERO_CHECKSUM: [u8; 2] = [0xff; 2];
+
+#[cfg(test)]
+mod tests;

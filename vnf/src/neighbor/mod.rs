@@ -5,4 +5,4 @@ pub mod held;
 pub mod table;
 
 pub use held::HeldPackets;
-pub use table::{NeighborTable, NextHop};
+pub use table::{NeighborTable, NextHop, PortSet};

@@ -34,7 +34,38 @@ pub struct Link {
     /// The largest IP packet that leaves just so, untagged and in one frame; zero: none.
     pub most: u16,
     /// The port to leave by.
-    pub port: PortId,
+    pub ports: PortSet,
+}
+
+/// Ports, of which one question is asked: are they all the same?
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PortSet {
+    any: u8,
+    /// The complements: an OR over both shows in which bits two ports differ.
+    complements: u8,
+}
+
+impl PortSet {
+    /// No port.
+    pub const EMPTY: Self = Self { any: 0, complements: 0 };
+
+    /// One port.
+    pub fn of(port: PortId) -> Self {
+        Self { any: port.0, complements: !port.0 }
+    }
+
+    /// Adds ports.
+    #[inline]
+    pub fn insert(&mut self, other: Self) {
+        self.any |= other.any;
+        self.complements |= other.complements;
+    }
+
+    /// The port, if it is only one.
+    #[inline]
+    pub fn single(self) -> Option<PortId> {
+        (self.any == !self.complements).then_some(PortId(self.any))
+    }
 }
 
 /// All next hops.
@@ -109,7 +140,7 @@ impl NeighborTable {
 impl NextHop {
     fn link(&self) -> Link {
         let most = if self.resolved && self.vlan == 0 { self.mtu } else { 0 };
-        Link { ethernet: self.ethernet, most, port: self.port }
+        Link { ethernet: self.ethernet, most, ports: PortSet::of(self.port) }
     }
 
     /// The neighbour's MAC address.

@@ -2,7 +2,7 @@
 
 mod ipv4;
 mod ipv6;
-mod plain;
+pub(crate) mod plain;
 
 use dpdk_bindings::mbuf::Mbuf;
 

@@ -72,17 +72,17 @@ pub(super) struct Ledger {
 /// What is rare about a packet that was accounted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rare {
-    /// The session's timeout is another one now.
-    pub turned: bool,
-    /// Its first line cannot count this packet.
-    pub overflowed: bool,
+    /// It may change the state of the TCP connection.
+    pub turns: bool,
+    /// The session's first line cannot count it.
+    pub overflows: bool,
 }
 
 impl Rare {
     /// Whether there is anything.
     #[inline]
     pub fn any(self) -> bool {
-        self.turned | self.overflowed
+        self.turns | self.overflows
     }
 }
 
@@ -142,7 +142,8 @@ impl Session {
                 let icmp = key.protocol == crate::wire::protocol::ICMP;
                 let transport = if icmp { port } else { address + port };
                 session.words[..3].copy_from_slice(&[key.source[0], key.destination[0], external]);
-                session.words[3] = u32::from(address.bits()) | u32::from(transport.bits()) << 16;
+                session.words[3] =
+                    u32::from(address.wire_bits()) | u32::from(transport.wire_bits()) << 16;
                 session.ports[2] = external_port;
                 session.kind = if opening.external.is_some() { KIND_TRANSLATED } else { 0 };
             }
@@ -159,16 +160,16 @@ impl Session {
     #[inline]
     pub fn matches(&self, key: &FlowKey, direction: Direction) -> bool {
         let at = direction.index();
-        // Differences rather than comparisons: one branch for what is equal almost always.
-        let ports =
-            (self.ports[at] ^ key.source_port) | (self.ports[at + 1] ^ key.destination_port);
-        let kind = (self.protocol ^ key.protocol) | ((self.kind & KIND_IPV6) ^ key.family as u8);
-        let addresses =
-            (self.words[at] ^ key.source[0]) | (self.words[at + 1] ^ key.destination[0]);
-        match key.family {
-            Family::Ipv4 => u32::from(ports) | u32::from(kind) | addresses == 0,
-            Family::Ipv6 => ports == 0 && kind == 0 && self.matches_ipv6(key, direction),
-        }
+        self.ports[at] == key.source_port
+            && self.ports[at + 1] == key.destination_port
+            && self.protocol == key.protocol
+            && self.kind & KIND_IPV6 == key.family as u8
+            && match key.family {
+                Family::Ipv4 => {
+                    self.words[at] == key.source[0] && self.words[at + 1] == key.destination[0]
+                }
+                Family::Ipv6 => self.matches_ipv6(key, direction),
+            }
     }
 
     #[inline(never)]
@@ -239,10 +240,17 @@ impl Session {
     /// The checksum deltas of that: of the address alone, and of address and port (RFC 1624).
     #[inline]
     pub fn deltas(&self, direction: Direction) -> (Delta, Delta) {
+        let [address, transport] = self.wire_deltas(direction);
+        (Delta::from_wire_bits(address as u16), Delta::from_wire_bits(transport as u16))
+    }
+
+    /// The same in the order of octets in which they stand in the packet (see [`Delta::wire_bits`]).
+    #[inline]
+    pub fn wire_deltas(&self, direction: Direction) -> [u32; 2] {
         let word = self.words[3];
         // The way back subtracts what the way out added: in ones' complement, the inverted word.
         let word = if direction == Direction::Outbound { word } else { !word };
-        (Delta::from_bits(word as u16), Delta::from_bits((word >> 16) as u16))
+        [word & 0xffff, word >> 16]
     }
 
     /// Where packets going this way go next.
@@ -294,7 +302,7 @@ impl Session {
         now: Tick,
     ) -> Rare {
         self.refresh(direction, now);
-        let turned = tcp_flags.is_some_and(|flags| self.follow(direction, flags));
+        let turns = tcp_flags.is_some_and(|flags| self.turns(flags));
         let at = direction.index();
         self.packets[at] = self.packets[at].wrapping_add(1);
         let is_ipv6 = self.kind & KIND_IPV6 != 0;
@@ -303,7 +311,7 @@ impl Session {
             self.words[4 + 2 * at] = low;
             self.words[5 + 2 * at] = self.words[5 + 2 * at].wrapping_add(u32::from(carry));
         }
-        Rare { turned, overflowed: (self.packets[at] == 0) | is_ipv6 }
+        Rare { turns, overflows: (self.packets[at] == 0) | is_ipv6 }
     }
 
     /// The TCP state ([`TcpState::None`] for other protocols).
@@ -312,18 +320,15 @@ impl Session {
         TcpState::from_u8(self.state)
     }
 
-    /// Follows a TCP segment; returns whether the timeout is another one now.
+    /// Whether a TCP segment may change the state.
     #[inline]
-    pub fn follow(&mut self, direction: Direction, tcp_flags: u8) -> bool {
-        let before = self.tcp_state();
-        if before == TcpState::Established && tcp_flags & tcp::CONTROL == 0 {
-            return false;
-        }
-        self.turn(before, direction, tcp_flags)
+    fn turns(&self, tcp_flags: u8) -> bool {
+        self.state != TcpState::Established as u8 || tcp_flags & tcp::CONTROL != 0
     }
 
-    #[inline(never)]
-    fn turn(&mut self, before: TcpState, direction: Direction, tcp_flags: u8) -> bool {
+    /// Follows a TCP segment; returns whether the timeout is another one now.
+    pub fn follow(&mut self, direction: Direction, tcp_flags: u8) -> bool {
+        let before = self.tcp_state();
         let after = before.after(direction, tcp_flags);
         self.state = after as u8;
         before.transitory() != after.transitory()

@@ -6,7 +6,7 @@ use dpdk_bindings::memory::{HugeArray, Source};
 use super::{Ledger, NIL, Opening, Rare, Session, Timeouts};
 use crate::engine::burst::Burst;
 use crate::engine::ids::{SessionId, Tick};
-use crate::engine::mask::Column;
+use crate::engine::mask::{Column, Mask};
 use crate::engine::meta::{Direction, Family, FlowKey, Meta};
 use crate::table::{FlowTable, Hasher, IdPool, Place, TimerWheel};
 
@@ -91,6 +91,7 @@ impl Sessions {
                 cpu::prefetch(session);
             }
         }
+        let mut known = Mask::EMPTY;
         for slot in live {
             let meta = &mut burst.meta[slot];
             let mut entry = candidates[slot];
@@ -113,9 +114,10 @@ impl Sessions {
                 && session.current(direction, meta.ingress, generation)
             {
                 meta.next_hop = session.next_hop(direction);
-                burst.known.insert(slot);
+                known.insert(slot);
             }
         }
+        burst.known = known;
     }
 
     /// Looks up one flow.
@@ -203,10 +205,10 @@ impl Sessions {
         timeouts: &Timeouts,
         now: Tick,
     ) {
-        if rare.turned {
+        if rare.turns && self.session_mut(id).follow(meta.direction, meta.detail) {
             self.rearm(id, timeouts, now);
         }
-        if rare.overflowed {
+        if rare.overflows {
             self.count_beyond_first_line(id, meta.direction, meta.ip_length);
         }
     }

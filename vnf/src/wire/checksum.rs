@@ -128,16 +128,16 @@ impl Delta {
         Self(if sum == 0xffff { 0 } else { sum })
     }
 
-    /// The delta as a word, to be stored.
+    /// The delta in the order of octets in which words stand in a packet, for [`adjusted`].
     #[inline]
-    pub const fn bits(self) -> u16 {
-        self.0
+    pub const fn wire_bits(self) -> u16 {
+        self.0.to_be()
     }
 
-    /// A stored delta.
+    /// A stored delta in the order of [`wire_bits`](Self::wire_bits).
     #[inline]
-    pub const fn from_bits(bits: u16) -> Self {
-        Self(bits)
+    pub const fn from_wire_bits(bits: u16) -> Self {
+        Self(u16::from_be(bits))
     }
 
     /// The checksum after the change.
@@ -172,6 +172,15 @@ impl Add for Delta {
     fn add(self, other: Self) -> Self {
         self.combine(other)
     }
+}
+
+/// A checksum after a change, both as they stand in the packet: ones'-complement sums are the same in either order of octets
+/// (RFC 1071 1.B). `delta` is the sum of at most two deltas in that order.
+#[inline(always)]
+pub fn adjusted(checksum: [u8; 2], delta: u32) -> [u8; 2] {
+    let sum = u32::from(!u16::from_ne_bytes(checksum)) + delta;
+    let sum = (sum & 0xffff) + (sum >> 16);
+    (!(sum + (sum >> 16)) as u16).to_ne_bytes()
 }
 
 /// Ones'-complement addition.
@@ -273,6 +282,21 @@ mod tests {
         for ttl in 1..=0xff_u16 {
             let word = ttl << 8 | 17;
             assert_eq!(Delta::of_u16(word, word - 0x100), Delta::TTL_DECREMENT);
+        }
+    }
+
+    #[test]
+    fn octets_adjusted_in_place_match_the_delta() {
+        for (old, new) in [(0, 1), (1, 0), (0x1234, 0xedcb), (0xffff, 0), (9, 9)] {
+            let delta = Delta::of_u16(old, new);
+            let both = u32::from(delta.wire_bits()) + u32::from(Delta::TTL_DECREMENT.wire_bits());
+            for checksum in 0..=u16::MAX {
+                let octets = checksum.to_be_bytes();
+                let wire = u32::from(delta.wire_bits());
+                assert_eq!(adjusted(octets, wire), delta.apply(checksum).to_be_bytes());
+                let expected = Delta::TTL_DECREMENT.apply(delta.apply(checksum));
+                assert_eq!(adjusted(octets, both), expected.to_be_bytes());
+            }
         }
     }
 
