@@ -16,6 +16,7 @@ pub mod prefix;
 pub mod rate;
 pub mod receive;
 pub mod report;
+pub mod search;
 pub mod setup;
 pub mod trailer;
 pub mod transmit;
