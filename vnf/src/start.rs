@@ -140,7 +140,8 @@ fn is_pci(device: &str) -> bool {
     }) && parts.all(|part| u32::from_str_radix(part, 16).is_ok())
 }
 
-/// Enough packet buffers for every queue to be full while every worker works on a burst and holds packets back.
+/// The packet buffers asked for, or enough for every queue to be full while every worker works on a burst and holds packets
+/// back.
 fn buffers(eal: &Eal, settings: &Settings) -> anyhow::Result<Mempool> {
     let workers = settings.dpdk.worker_cores.len() as u32;
     let queues = settings.ports.len() as u32 * workers;
@@ -148,7 +149,7 @@ fn buffers(eal: &Eal, settings: &Settings) -> anyhow::Result<Mempool> {
     let room = settings.dpdk.memory_mib / 2 * 1024 / BUFFER_KIB;
     let largest = settings.interfaces.iter().map(|interface| interface.mtu).max().unwrap_or(1500);
     let data_room = DATA_ROOM.max(largest + 128 + 32);
-    let count = wanted.min(room).max(4096) | 1;
+    let count = settings.dpdk.packet_buffers.unwrap_or(wanted.min(room).max(4096)) | 1;
     Mempool::new(eal, "packets", count, 256, data_room)
         .context("no memory for packet buffers: raise dpdk.memory")
 }

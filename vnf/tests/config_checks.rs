@@ -483,3 +483,13 @@ next_hops = ["198.51.100.254"]
 name = "from-wan"
 default = "permit"
 "#;
+
+#[test]
+fn the_number_of_packet_buffers_may_be_said() {
+    let port = "[[port]]\nname = \"a\"\ndevice = \"net_null0\"\n";
+    assert_eq!(parse(port).unwrap().dpdk.packet_buffers, None);
+    let settings = parse(&format!("[dpdk]\npacket_buffers = 131_072\n{port}")).unwrap();
+    assert_eq!(settings.dpdk.packet_buffers, Some(131_072));
+    assert_eq!(settings.to_json()["dpdk"]["packet_buffers"], 131_072);
+    assert!(parse(&format!("[dpdk]\npacket_buffers = 100\n{port}")).is_err());
+}

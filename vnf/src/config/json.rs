@@ -56,6 +56,9 @@ impl Settings {
                 .collect::<Map<_, _>>(),
             "acl": self.acls.iter().map(acl).collect::<Vec<_>>(),
         });
+        if let Some(buffers) = self.dpdk.packet_buffers {
+            settings["dpdk"]["packet_buffers"] = json!(buffers);
+        }
         if let Some(http) = self.management.http {
             settings["management"]["http"] = json!(http);
         }

@@ -33,6 +33,8 @@ pub(in crate::config) fn dpdk(dpdk: Reader<'_>) -> DpdkSettings {
             ("never", Hugepages::Never),
         ])
     });
+    let buffers =
+        dpdk.optional("packet_buffers").and_then(|node| node.integer::<u32>(4096..=1 << 24));
     let eal_args = dpdk.optional("eal_args").and_then(|node| {
         let arguments = node.list("a list of strings")?;
         let argument = |text: &str| match text.is_empty() || text.contains('\0') {
@@ -49,6 +51,7 @@ pub(in crate::config) fn dpdk(dpdk: Reader<'_>) -> DpdkSettings {
         hugepages: hugepages.unwrap_or(Hugepages::Auto),
         main_core: main_core.map_or(0, |core| core.value),
         memory_mib: memory.map_or(512, |memory| memory.value),
+        packet_buffers: buffers.map(|buffers| buffers.value),
         worker_cores: worker_cores.unwrap_or_else(|| vec![1]),
     }
 }

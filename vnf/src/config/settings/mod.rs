@@ -59,6 +59,8 @@ pub struct DpdkSettings {
     pub main_core: usize,
     /// Memory asked of DPDK, in MiB.
     pub memory_mib: u32,
+    /// Packet buffers; `None`: enough for every queue to be full.
+    pub packet_buffers: Option<u32>,
     /// One worker on each, 1 to 64; a core named twice is shared.
     pub worker_cores: Vec<usize>,
 }
