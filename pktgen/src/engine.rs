@@ -4,21 +4,21 @@ mod clock;
 mod lane;
 mod live;
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 pub use clock::{Clock, Tsc};
 use dpdk_bindings::{Mbuf, Mempool, RxQueue, TxQueue};
-use lane::Lane;
-pub use lane::Order;
+use lane::{Lane, Tools};
+pub use lane::{Order, Sent, Task};
 pub use live::{Glance, Live, Stage};
 
-use crate::arp::Host;
-use crate::flow::{Direction, Flows};
+use crate::endpoint::{Address, Family};
+use crate::flow::{Direction, Expect, Flows};
+use crate::host::Host;
 use crate::latency::Latency;
-use crate::receive::{Arrival, Verifier};
+use crate::receive::{Arrival, Expectation, Verifier};
 use crate::trailer::Key;
-use crate::transmit::{Composer, Pacer};
+use crate::transmit::{Composer, Route};
 
 /// One port: its queues and the hosts behind it.
 #[derive(Debug)]
@@ -40,8 +40,10 @@ pub struct Engine {
     pub verifier: Verifier,
     /// How long after it was due each frame left.
     pub send_error: Latency,
+    seed: u64,
+    phase: u64,
     sides: [Side; 2], // inside, outside
-    lanes: [Lane; 2], // by direction
+    lanes: Vec<Lane>,
     composer: Composer,
     pool: Mempool,
     received: Box<[Option<Mbuf>; BURST]>,
@@ -52,22 +54,26 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// `sides` are the inside and the outside port; frames are signed with `key` until the next phase.
+    /// `sides` are the inside and the outside port; the seed makes the keys that tell phases and runs apart.
     pub fn new(
         sides: [Side; 2],
         flows: Flows,
-        verifier: Verifier,
-        key: Key,
+        expectation: Expectation,
+        seed: u64,
         pool: Mempool,
         live: Arc<Live>,
     ) -> Self {
-        let composer = Composer::new(routes(&sides), flows.shape(), key);
+        let key = Key::new(seed, 0);
+        let verifier = Verifier::new(expectation, flows.streams().len(), key);
+        let composer = Composer::new(routes(&sides), key);
         Self {
+            seed,
+            phase: 0,
             flows,
             verifier,
             send_error: Latency::new(),
             sides,
-            lanes: [Lane::default(), Lane::default()],
+            lanes: Vec::new(),
             composer,
             pool,
             received: Box::new([const { None }; BURST]),
@@ -79,18 +85,32 @@ impl Engine {
     }
 
     /// Begins a phase: its own key, all sequences and counters from 0.
-    pub fn begin(&mut self, key: Key, stage: Stage) {
-        self.composer = Composer::new(routes(&self.sides), self.flows.shape(), key);
+    pub fn begin(&mut self, stage: Stage) {
+        self.phase += 1;
+        let key = Key::new(self.seed, self.phase);
+        self.composer = Composer::new(routes(&self.sides), key);
         self.flows.restart();
         self.verifier.restart(key);
         self.send_error.clear();
-        self.lanes = [Lane::default(), Lane::default()];
+        self.lanes.clear();
         self.live.enter(stage);
     }
 
-    /// Gives a direction its frames to send.
-    pub fn load(&mut self, direction: Direction, pacer: Pacer, order: Order) {
-        self.lanes[direction as usize].load(pacer, order);
+    /// Adds frames to send.
+    pub fn load(&mut self, task: Task) {
+        self.lanes.push(Lane::new(task));
+    }
+
+    /// Forgets what was sent and what is still to be sent, within the phase.
+    pub fn unload(&mut self) {
+        self.lanes.clear();
+    }
+
+    /// Puts other flows in the place of all there are; the next thing to do is to [`begin`](Self::begin) a phase.
+    pub fn set_flows(&mut self, flows: Flows) {
+        self.lanes.clear();
+        self.verifier.set_streams(flows.streams().len());
+        self.flows = flows;
     }
 
     /// One pass over both ports.
@@ -98,16 +118,15 @@ impl Engine {
         for direction in Direction::BOTH {
             self.receive(direction, clock);
         }
-        for direction in Direction::BOTH {
-            self.lanes[direction as usize].send(
-                direction,
-                &mut self.sides[direction as usize].tx,
-                &mut self.flows,
-                &self.composer,
-                &self.pool,
-                &mut self.send_error,
+        for lane in &mut self.lanes {
+            lane.send(Tools {
+                tx: &mut self.sides[lane.direction as usize].tx,
+                flows: &mut self.flows,
+                composer: &self.composer,
+                pool: &self.pool,
+                send_error: &mut self.send_error,
                 clock,
-            );
+            });
         }
     }
 
@@ -122,7 +141,7 @@ impl Engine {
 
     /// Lets the control thread see the counters.
     pub fn show(&self) {
-        let sent = self.lanes.each_ref().map(|lane| lane.sent().1);
+        let sent = Direction::BOTH.map(|direction| self.sent(direction).accepted);
         self.live.show(sent, &self.verifier.counters);
     }
 
@@ -131,22 +150,33 @@ impl Engine {
         self.last_arrival
     }
 
-    /// Frames of a direction that were to be sent, and that the port took.
-    pub fn sent(&self, direction: Direction) -> (u64, u64) {
-        self.lanes[direction as usize].sent()
+    /// What was sent in a direction since the phase began, without streams that the path must refuse.
+    pub fn sent(&self, direction: Direction) -> Sent {
+        let streams = self.flows.streams();
+        let wanted = self.lanes.iter().filter(|lane| {
+            lane.direction == direction && streams[lane.stream].expect == Expect::Arrive
+        });
+        wanted.map(Lane::sent).fold(Sent::default(), Sent::plus)
+    }
+
+    /// What was sent of a stream in a direction since the phase began.
+    pub fn sent_of(&self, stream: usize, direction: Direction) -> Sent {
+        let wanted =
+            self.lanes.iter().filter(|lane| (lane.stream, lane.direction) == (stream, direction));
+        wanted.map(Lane::sent).fold(Sent::default(), Sent::plus)
     }
 
     /// Asks every gateway that has not answered yet for its hardware address.
     pub fn ask_gateways(&mut self) {
         for side in &mut self.sides {
-            if let Some(question) = side.host.question() {
+            for question in side.host.questions() {
                 transmit(&mut side.tx, &self.pool, &question);
             }
         }
     }
 
     /// A gateway that has not answered.
-    pub fn silent_gateway(&self) -> Option<Ipv4Addr> {
+    pub fn silent_gateway(&self) -> Option<Address> {
         self.sides.iter().find_map(|side| side.host.silent_gateway())
     }
 
@@ -181,13 +211,18 @@ impl Engine {
     }
 }
 
-/// Source and destination hardware address of each direction; without a gateway the other port's.
-fn routes(sides: &[Side; 2]) -> [([u8; 6], [u8; 6]); 2] {
-    let [inside, outside] = sides.each_ref().map(|side| &side.host);
-    [
-        (inside.mac(), inside.gateway_mac().unwrap_or(outside.mac())),
-        (outside.mac(), outside.gateway_mac().unwrap_or(inside.mac())),
-    ]
+/// How each direction is addressed; without a gateway the other port is the next hop.
+fn routes(sides: &[Side; 2]) -> [Route; 2] {
+    let hosts = sides.each_ref().map(|side| &side.host);
+    let route = |from: usize| {
+        let next_hop = |family| hosts[from].gateway_mac(family).unwrap_or(hosts[1 - from].mac());
+        Route {
+            source: hosts[from].mac(),
+            next_hops: [Family::V4, Family::V6].map(next_hop),
+            vlan: hosts[from].vlan(),
+        }
+    };
+    [route(0), route(1)]
 }
 
 /// Sends one frame of the hosts themselves; where there is no room it is lost, as on any wire.

@@ -3,12 +3,13 @@
 //! An oracle: it shares no code with the network function it measures.
 #![forbid(unsafe_code)]
 
-pub mod arp;
 pub mod checksum;
 pub mod cli;
+pub mod endpoint;
 pub mod engine;
 pub mod flow;
 pub mod frame;
+pub mod host;
 pub mod latency;
 pub mod measure;
 pub mod port;
@@ -17,6 +18,7 @@ pub mod rate;
 pub mod receive;
 pub mod report;
 pub mod search;
+pub mod session;
 pub mod setup;
 pub mod trailer;
 pub mod transmit;

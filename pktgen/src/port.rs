@@ -1,8 +1,9 @@
 //! Port specifications as users write them, and the DPDK devices that they mean.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::str::FromStr;
 
+use crate::endpoint::{Address, Family};
 use crate::frame::Mac;
 use crate::prefix::Prefix;
 
@@ -14,8 +15,10 @@ pub struct Spec {
     pub mac: Option<Mac>,
     /// Our addresses with their prefix.
     pub addresses: Vec<Prefix>,
-    /// Next hop of everything that is sent here.
-    pub gateway: Option<Ipv4Addr>,
+    /// Next hops of everything that is sent here, one of each family at most.
+    pub gateways: Vec<Address>,
+    /// The 802.1Q VLAN of everything here.
+    pub vlan: Option<u16>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -81,22 +84,36 @@ impl Spec {
         }
     }
 
-    /// Our first address here.
-    pub fn address(&self) -> Option<Prefix> {
-        self.addresses.first().copied()
+    /// Our first address of a family here.
+    pub fn address(&self, family: Family) -> Option<Prefix> {
+        self.addresses.iter().find(|prefix| prefix.family() == family).copied()
     }
 
-    /// Takes `ip=`, `gw=` and `mac=`; false for any other key.
+    /// Our next hop of a family here.
+    pub fn gateway(&self, family: Family) -> Option<Address> {
+        self.gateways.iter().find(|gateway| gateway.family() == family).copied()
+    }
+
+    /// Takes `ip=`, `gw=`, `vlan=` and `mac=`; false for any other key.
     fn take(&mut self, key: &str, value: &str) -> Result<bool, SpecError> {
         let wrong = |key, expected| SpecError::Value { key, value: value.to_owned(), expected };
         match key {
             "gw" => {
-                let gateway =
-                    value.parse().map_err(|_| wrong("gw", "an IPv4 address is expected"))?;
-                self.gateway = Some(gateway);
+                let gateway: IpAddr =
+                    value.parse().map_err(|_| wrong("gw", "an address is expected"))?;
+                let gateway = Address::from(gateway);
+                if self.gateway(gateway.family()).is_some() {
+                    return Err(wrong("gw", "one of each family at most is expected"));
+                }
+                self.gateways.push(gateway);
+            }
+            "vlan" => {
+                let id = value.parse().ok().filter(|id| (1..=4094).contains(id));
+                self.vlan =
+                    Some(id.ok_or_else(|| wrong("vlan", "an id from 1 to 4094 is expected"))?);
             }
             "ip" => {
-                let expected = "an IPv4 prefix such as 10.0.0.2/16 is expected";
+                let expected = "a prefix such as 10.0.0.2/16 or 2001:db8::2/64 is expected";
                 self.addresses.push(value.parse().map_err(|_| wrong("ip", expected))?);
             }
             "mac" => {
@@ -117,14 +134,15 @@ impl FromStr for Spec {
             device: Device::Raw(String::new()),
             mac: None,
             addresses: Vec::new(),
-            gateway: None,
+            gateways: Vec::new(),
+            vlan: None,
         };
         if text.starts_with("net_") {
-            // A device of DPDK's own; its mac= is the driver's, ip= and gw= are ours.
+            // A device of DPDK's own; its mac= is the driver's, ip=, gw= and vlan= are ours.
             let mut device = Vec::new();
             for part in text.split(',') {
                 match part.split_once('=') {
-                    Some((key @ ("ip" | "gw"), value)) => _ = spec.take(key, value)?,
+                    Some((key @ ("ip" | "gw" | "vlan"), value)) => _ = spec.take(key, value)?,
                     _ => device.push(part),
                 }
             }
@@ -146,7 +164,8 @@ impl FromStr for Spec {
                 continue;
             }
             let Some((_, name)) = kind.keys.iter().find(|(known, _)| *known == key) else {
-                let keys = kind.keys.iter().map(|(known, _)| *known).chain(["mac", "ip", "gw"]);
+                let keys =
+                    kind.keys.iter().map(|(known, _)| *known).chain(["mac", "ip", "gw", "vlan"]);
                 let accepted = keys.collect::<Vec<_>>().join(", ");
                 let key = key.to_owned();
                 return Err(SpecError::UnknownKey { spec: text.to_owned(), key, accepted });
@@ -305,8 +324,21 @@ mod tests {
         assert_eq!(spec.device(0), "net_tap0,iface=tg0");
         assert_eq!(spec.mac, Some([2, 0, 0, 0, 0, 1]));
         assert_eq!(spec.addresses.len(), 2);
-        assert_eq!(spec.address().unwrap().len, 16);
-        assert_eq!(spec.gateway, Some(Ipv4Addr::new(10, 0, 0, 1)));
+        assert_eq!(spec.address(Family::V4).unwrap().len, 16);
+        assert_eq!(spec.address(Family::V6), None);
+        assert_eq!(spec.gateway(Family::V4).unwrap().to_string(), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_port_may_have_both_families_and_a_vlan() {
+        let spec =
+            spec("null,ip=10.0.0.2/16,ip=2001:db8::2/64,gw=10.0.0.1,gw=2001:db8::1,vlan=100");
+        assert_eq!(spec.address(Family::V6).unwrap().len, 64);
+        assert_eq!(spec.gateway(Family::V6).unwrap().to_string(), "2001:db8::1");
+        assert_eq!(spec.vlan, Some(100));
+        for wrong in ["null,vlan=0", "null,vlan=4095", "null,gw=10.0.0.1,gw=10.0.0.2"] {
+            assert!(wrong.parse::<Spec>().is_err(), "{wrong}");
+        }
     }
 
     #[test]
@@ -331,7 +363,7 @@ mod tests {
             ("vhost:x", "is no port"),
             ("tap", "needs name"),
             ("tap:ip=10.0.0.2/16", "needs name"),
-            ("tap:name=a,color=red", "no key 'color': accepted are name, mac, ip, gw"),
+            ("tap:name=a,color=red", "no key 'color': accepted are name, mac, ip, gw, vlan"),
             ("memif:role=client", "needs socket"),
             ("af_packet:iface=a,ip=10.0.0.2/40", "ip=10.0.0.2/40"),
             ("null,gw=x", "gw=x"),

@@ -1,31 +1,46 @@
-//! Loads as users write them: `100kpps`, `1.5Mpps`, `1Gbps` (L2 octets, FCS included) or `max`.
+//! Loads as users write them: `100kpps`, `1.5Mpps`, `1Gbps` (L2 octets, FCS included), `80%`, `poisson:50kpps` or `max`.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// What one direction is asked to send.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Load {
+pub struct Load {
+    /// How much.
+    pub amount: Amount,
+    /// Whether the gaps between frames are random (a Poisson process).
+    pub poisson: bool,
+}
+
+/// How much to send.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Amount {
     /// Bits per second of L2 frames, FCS included.
     Bits(f64),
     /// As fast as the port takes frames.
     Max,
     /// Frames per second.
     Packets(f64),
+    /// Percent of the maximum load.
+    Percent(f64),
 }
 
 /// A load that is none.
 #[derive(Debug, thiserror::Error)]
-#[error("'{0}' is no load: write e.g. 100kpps, 1.5Mpps, 1Gbps or max")]
+#[error("'{0}' is no load: write e.g. 100kpps, 1.5Mpps, 1Gbps, 80%, poisson:50kpps or max")]
 pub struct LoadError(String);
 
 impl Load {
-    /// The rate for frames of `size` octets, FCS included; `None` for no limit.
-    pub fn rate(self, size: usize) -> Option<Rate> {
-        match self {
-            Self::Bits(bits) => Some(Rate::per_second(bits / (size as f64 * 8.0))),
-            Self::Max => None,
-            Self::Packets(packets) => Some(Rate::per_second(packets)),
+    /// The rate for frames of `size` octets on average, FCS included; `None` for no limit, and for percents where the
+    /// maximum is not known.
+    pub fn rate(self, size: f64, maximum: Option<Rate>) -> Option<Rate> {
+        match self.amount {
+            Amount::Bits(bits) => Some(Rate::per_second(bits / (size * 8.0))),
+            Amount::Max => None,
+            Amount::Packets(packets) => Some(Rate::per_second(packets)),
+            Amount::Percent(percent) => {
+                Some(Rate::per_second(maximum?.frames_per_second() * percent / 100.0))
+            }
         }
     }
 }
@@ -34,13 +49,31 @@ impl FromStr for Load {
     type Err = LoadError;
 
     fn from_str(text: &str) -> Result<Self, LoadError> {
-        let wrong = || LoadError(text.to_owned());
+        let (rest, poisson) = match text.strip_prefix("poisson:") {
+            Some(rest) => (rest, true),
+            None => (text, false),
+        };
+        match Amount::read(rest) {
+            Some(Amount::Max) if poisson => Err(LoadError(text.to_owned())),
+            Some(amount) => Ok(Self { amount, poisson }),
+            None => Err(LoadError(text.to_owned())),
+        }
+    }
+}
+
+impl Amount {
+    fn read(text: &str) -> Option<Self> {
         if text == "max" {
-            return Ok(Self::Max);
+            return Some(Self::Max);
+        }
+        if let Some(percent) = text.strip_suffix('%') {
+            let percent =
+                percent.parse().ok().filter(|percent| *percent > 0.0 && *percent <= 1000.0);
+            return percent.map(Self::Percent);
         }
         let (rest, packets) = match text.strip_suffix("pps") {
             Some(rest) => (rest, true),
-            None => (text.strip_suffix("bps").ok_or_else(wrong)?, false),
+            None => (text.strip_suffix("bps")?, false),
         };
         let (digits, factor) = match rest.strip_suffix(['k', 'M', 'G']) {
             Some(digits) if rest.ends_with('k') => (digits, 1e3),
@@ -48,20 +81,24 @@ impl FromStr for Load {
             Some(digits) => (digits, 1e9),
             None => (rest, 1.0),
         };
-        let value = digits.parse::<f64>().map_err(|_| wrong())? * factor;
+        let value = digits.parse::<f64>().ok()? * factor;
         if !(1.0..=1e12).contains(&value) {
-            return Err(wrong());
+            return None;
         }
-        Ok(if packets { Self::Packets(value) } else { Self::Bits(value) })
+        Some(if packets { Self::Packets(value) } else { Self::Bits(value) })
     }
 }
 
 impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bits(bits) => write!(f, "{}bps", Si(*bits)),
-            Self::Max => f.write_str("max"),
-            Self::Packets(packets) => write!(f, "{}pps", Si(*packets)),
+        if self.poisson {
+            f.write_str("poisson:")?;
+        }
+        match self.amount {
+            Amount::Bits(bits) => write!(f, "{}bps", Si(bits)),
+            Amount::Max => f.write_str("max"),
+            Amount::Packets(packets) => write!(f, "{}pps", Si(packets)),
+            Amount::Percent(percent) => write!(f, "{percent}%"),
         }
     }
 }
@@ -76,6 +113,11 @@ impl Rate {
     /// A rate; at least a thousandth of a frame per second.
     pub fn per_second(frames: f64) -> Self {
         Self { milli: ((frames * 1e3).round() as u64).max(1) }
+    }
+
+    /// Frames in a second.
+    pub fn frames_per_second(self) -> f64 {
+        self.milli as f64 / 1e3
     }
 
     /// The smaller of two rates.
@@ -129,26 +171,47 @@ mod tests {
 
     #[test]
     fn loads_are_read_with_their_units() {
-        for (text, load) in [
-            ("1pps", Load::Packets(1.0)),
-            ("100kpps", Load::Packets(1e5)),
-            ("1.5Mpps", Load::Packets(1.5e6)),
-            ("1Gbps", Load::Bits(1e9)),
-            ("max", Load::Max),
+        for (text, amount) in [
+            ("1pps", Amount::Packets(1.0)),
+            ("100kpps", Amount::Packets(1e5)),
+            ("1.5Mpps", Amount::Packets(1.5e6)),
+            ("1Gbps", Amount::Bits(1e9)),
+            ("80%", Amount::Percent(80.0)),
+            ("max", Amount::Max),
         ] {
-            assert_eq!(text.parse::<Load>().unwrap(), load, "{text}");
+            let load = text.parse::<Load>().unwrap();
+            assert_eq!(load, Load { amount, poisson: false }, "{text}");
             assert_eq!(load.to_string(), text);
         }
-        for text in ["", "100", "kpps", "-1pps", "0pps", "nanpps", "infpps", "80%", "1Tpps", "max "]
-        {
+        let random: Load = "poisson:50kpps".parse().unwrap();
+        assert_eq!(random, Load { amount: Amount::Packets(5e4), poisson: true });
+        assert_eq!(random.to_string(), "poisson:50kpps");
+        for text in [
+            "",
+            "100",
+            "kpps",
+            "-1pps",
+            "0pps",
+            "nanpps",
+            "infpps",
+            "0%",
+            "nan%",
+            "1Tpps",
+            "max ",
+            "poisson:",
+            "poisson:max",
+        ] {
             assert!(text.parse::<Load>().is_err(), "{text}");
         }
     }
 
     #[test]
-    fn a_bit_rate_counts_the_frame_with_its_fcs() {
-        assert_eq!(Load::Bits(512e3).rate(64), Some(Rate::per_second(1000.0)));
-        assert_eq!(Load::Max.rate(64), None);
+    fn a_bit_rate_counts_the_frame_with_its_fcs_and_a_percentage_needs_a_maximum() {
+        let rate = |text: &str, maximum| text.parse::<Load>().unwrap().rate(64.0, maximum);
+        assert_eq!(rate("512kbps", None), Some(Rate::per_second(1000.0)));
+        assert_eq!(rate("max", None), None);
+        assert_eq!(rate("80%", None), None);
+        assert_eq!(rate("80%", Some(Rate::per_second(1e6))), Some(Rate::per_second(8e5)));
     }
 
     #[test]

@@ -1,21 +1,23 @@
 //! Checks every frame that arrives against what was sent (the counters of [`Defects`]).
 
+mod check;
 mod counters;
+mod offenders;
 mod packet;
 
-use std::net::Ipv4Addr;
+use std::collections::VecDeque;
 
 pub use counters::{Counters, Defects};
-use packet::{Packet, is_echo_request};
+use counters::{Defect, Found};
+pub use offenders::{Offender, Offenders};
+use packet::Packet;
 
-use crate::flow::{
-    DONT_FRAGMENT, Direction, Flow, Flows, INWARD, Learned, Seen, Shape, TRAFFIC_CLASS, TTL,
-    is_filled,
-};
+use crate::endpoint::{Address, Family};
+use crate::flow::{Direction, Flows, Protocol};
 use crate::frame::{ETHERNET, Mac};
 use crate::latency::Latency;
 use crate::prefix::Prefix;
-use crate::trailer::{self, Key, Owner, Trailer};
+use crate::trailer::{Key, Owner};
 use crate::transmit::Pacer;
 
 /// What the tested path is supposed to do with addresses.
@@ -23,29 +25,40 @@ use crate::transmit::Pacer;
 pub enum Sut {
     /// Nothing: the ports are joined, no hop between them.
     Direct,
-    /// Translates the inside endpoint.
+    /// Translates the inside endpoint of IPv4.
     Nat44,
     /// Forwards as it is.
     Router,
 }
 
+impl Sut {
+    /// As users write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Nat44 => "nat44",
+            Self::Router => "router",
+        }
+    }
+}
+
 /// What is known of the path before it is measured.
 #[derive(Clone, Debug)]
 pub struct Expectation {
-    /// What becomes of addresses.
-    pub sut: Sut,
     /// By how much TTL shrinks.
     pub hops: u8,
     /// Where translated sources must lie; empty: anywhere.
     pub pool: Vec<Prefix>,
     /// Hardware address at which the frames of each [`Direction`] arrive.
     pub macs: [Mac; 2],
+    /// VLAN in which they arrive.
+    pub vlans: [Option<u16>; 2],
 }
 
 /// What a frame turned out to be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Arrival {
-    /// ARP or ping, for the host behind the port to answer.
+    /// ARP, ND or ping, for the host behind the port to answer.
     Control,
     /// A frame of ours, whole or damaged.
     Ours,
@@ -58,268 +71,194 @@ pub enum Arrival {
 pub struct Verifier {
     /// Counters of the current phase.
     pub counters: Counters,
+    /// First arrivals of each stream and direction.
+    pub unique: Vec<[u64; 2]>,
     /// From the stamp just before transmission.
     pub latency: Latency,
     /// From the time at which the frame was due: free of coordinated omission.
     pub intended: Latency,
+    /// How much longer or shorter frames took than the one before of their flow (RFC 5481's IPDV): increases,
+    /// decreases. Only while [`measure_variation`](Self::measure_variation) is on.
+    pub variation: [Latency; 2],
+    /// Whether delay variation is recorded.
+    pub measure_variation: bool,
+    /// The first frames with a defect, of all phases.
+    pub offenders: Offenders,
     expectation: Expectation,
-    shape: Shape,
     key: Key,
-    earlier: Vec<Key>,
-    schedule: [Option<Pacer>; 2],
+    earlier: VecDeque<Key>,
+    schedule: Vec<[Option<Pacer>; 2]>, // by stream
 }
 
 impl Verifier {
-    /// Expects frames signed with `key`.
-    pub fn new(expectation: Expectation, shape: Shape, key: Key) -> Self {
+    /// Expects frames signed with `key` in so many streams.
+    pub fn new(expectation: Expectation, streams: usize, key: Key) -> Self {
         Self {
             counters: Counters::default(),
+            unique: vec![[0; 2]; streams],
             latency: Latency::new(),
             intended: Latency::new(),
+            variation: [Latency::new(), Latency::new()],
+            measure_variation: false,
+            offenders: Offenders::default(),
             expectation,
-            shape,
             key,
-            earlier: Vec::new(),
-            schedule: [None; 2],
+            earlier: VecDeque::new(),
+            schedule: vec![[None; 2]; streams],
         }
     }
 
     /// Begins a phase with its own key; frames of the phases before are late from now on.
     pub fn restart(&mut self, key: Key) {
-        self.earlier.push(std::mem::replace(&mut self.key, key));
+        self.earlier.truncate(REMEMBERED - 1);
+        self.earlier.push_front(std::mem::replace(&mut self.key, key));
         self.counters = Counters::default();
+        self.unique.fill([0; 2]);
         self.latency.clear();
         self.intended.clear();
-        self.schedule = [None; 2];
+        self.variation.iter_mut().for_each(Latency::clear);
+        self.schedule.fill([None; 2]);
     }
 
-    /// Tells when the frames of a direction are due, if frame `k` belongs to flow `k % flows`.
-    pub fn follow(&mut self, direction: Direction, pacer: Pacer) {
-        self.schedule[direction as usize] = Some(pacer);
+    /// Expects other streams.
+    pub fn set_streams(&mut self, streams: usize) {
+        self.unique = vec![[0; 2]; streams];
+        self.schedule = vec![[None; 2]; streams];
     }
 
-    /// The hardware address of the port where a direction arrives.
-    pub fn mac(&self, direction: Direction) -> Mac {
-        self.expectation.macs[direction as usize]
+    /// Tells when the frames of a stream and direction are due, if frame `k` is of its flow `k % flows`.
+    pub fn follow(&mut self, stream: usize, direction: Direction, pacer: Pacer) {
+        self.schedule[stream][direction as usize] = Some(pacer);
     }
 
     /// Judges one frame at the port where `direction` arrives; `own` tells the port's own addresses.
+    #[inline]
     pub fn inspect(
         &mut self,
         flows: &mut Flows,
         direction: Direction,
         frame: &[u8],
         now: u64,
-        own: impl Fn(Ipv4Addr) -> bool,
+        own: impl Fn(Address) -> bool,
     ) -> Arrival {
         self.counters.frames += 1;
-        match self.sort(flows, direction, frame, now, own) {
-            Arrival::Control => {
-                self.counters.control += 1;
-                Arrival::Control
-            }
+        let mut found = Found::default();
+        let arrival = self.sort(flows, direction, frame, now, own, &mut found);
+        match arrival {
+            Arrival::Control => self.counters.control += 1,
             Arrival::Strange => {
-                self.counters.defects.foreign += 1;
-                Arrival::Strange
+                found.note(Defect::Foreign);
+                self.counters.defects.count(found);
             }
-            Arrival::Ours => Arrival::Ours,
+            Arrival::Ours if found.is_empty() => {}
+            Arrival::Ours => {
+                self.counters.defects.count(found);
+                self.offenders.keep(|| Offender {
+                    direction,
+                    time: now,
+                    reasons: found.names(),
+                    frame: frame.to_vec(),
+                });
+            }
         }
+        arrival
     }
 
+    #[inline]
     fn sort(
         &mut self,
         flows: &mut Flows,
         direction: Direction,
         frame: &[u8],
         now: u64,
-        own: impl Fn(Ipv4Addr) -> bool,
+        own: impl Fn(Address) -> bool,
+        found: &mut Found,
     ) -> Arrival {
-        let Some((ethernet, ip)) = frame.split_first_chunk::<ETHERNET>() else {
+        let Some((ethertype, ip)) = untag(frame, self.expectation.vlans[direction as usize]) else {
             return Arrival::Strange;
         };
-        match [ethernet[12], ethernet[13]] {
-            [0x08, 0x06] => return Arrival::Control,
-            [0x08, 0x00] if ethernet[..6] == self.mac(direction) => {}
+        let family = match ethertype {
+            0x0806 => return Arrival::Control,
+            0x0800 => Family::V4,
+            0x86dd => Family::V6,
             _ => return Arrival::Strange,
-        }
-        let Some(packet) = Packet::parse(ip) else {
-            return if is_echo_request(ip, own) { Arrival::Control } else { Arrival::Strange };
         };
-        let Some(octets) = trailer::locate(packet.datagram) else {
-            return self.attribute(flows, direction, &packet);
+        if frame[..6] != self.expectation.macs[direction as usize] {
+            return if is_control(family, ip, &own) { Arrival::Control } else { Arrival::Strange };
+        }
+        let Some(packet) = Packet::parse(family, ip, direction) else {
+            return if is_control(family, ip, &own) { Arrival::Control } else { Arrival::Strange };
+        };
+        let Some((pattern, octets)) = packet.payload() else {
+            return self.attribute(flows, direction, &packet, own, found);
         };
         let (owner, trailer) = self.key.read(octets);
         match owner {
             Owner::Ours => {
-                self.check(flows, direction, &packet, trailer, octets, now);
+                self.check(flows, direction, &packet, (trailer, pattern, octets), now, found);
                 Arrival::Ours
             }
-            Owner::Nobody => self.attribute(flows, direction, &packet),
+            Owner::Nobody => self.attribute(flows, direction, &packet, own, found),
             Owner::Other => {
                 if self.earlier.iter().any(|key| key.read(octets).0 == Owner::Ours) {
-                    self.counters.defects.late += 1;
+                    found.note(Defect::Late);
                 } else if packet.is_intact() {
-                    self.counters.defects.other_run += 1;
+                    found.note(Defect::OtherRun);
                 } else {
-                    return self.attribute(flows, direction, &packet);
+                    return self.attribute(flows, direction, &packet, own, found);
                 }
                 Arrival::Ours
             }
-        }
-    }
-
-    /// A frame without a readable trailer is ours when it lies on the addresses of a flow.
-    fn attribute(&mut self, flows: &Flows, direction: Direction, packet: &Packet<'_>) -> Arrival {
-        let found = flows.by_addresses(direction, packet.source, packet.destination);
-        if found.is_none() {
-            return Arrival::Strange;
-        }
-        self.counters.damaged += 1;
-        let expected = (self.shape.total_length(), self.shape.udp_length());
-        let defects = &mut self.counters.defects;
-        let count = if !packet.header_is_intact() {
-            &mut defects.bad_ip_csum
-        } else if packet.lengths() != expected || packet.is_cut() {
-            &mut defects.bad_len
-        } else if !packet.is_intact() {
-            &mut defects.bad_l4_csum
-        } else {
-            &mut defects.bad_payload
-        };
-        *count += 1;
-        Arrival::Ours
-    }
-
-    fn check(
-        &mut self,
-        flows: &mut Flows,
-        direction: Direction,
-        packet: &Packet<'_>,
-        trailer: Trailer,
-        octets: &[u8; trailer::LEN],
-        now: u64,
-    ) {
-        let index = trailer.flow & !INWARD;
-        let inward = trailer.flow & INWARD != 0;
-        let flow = match flows.flow(index) {
-            Some(flow) if inward == (direction == Direction::Inward) => *flow,
-            _ => {
-                self.counters.defects.leak += 1;
-                return;
-            }
-        };
-        let header = packet.header_is_intact();
-        let body = packet.is_intact();
-        if header {
-            self.check_header(packet);
-            if packet.ip[4..6] != flow.identification.to_be_bytes() {
-                self.counters.defects.bad_field += 1;
-            }
-        } else {
-            self.counters.defects.bad_ip_csum += 1;
-        }
-        if !body {
-            self.counters.defects.bad_l4_csum += 1;
-        } else if !self.payload_is_whole(&flow, packet, octets) {
-            self.counters.defects.bad_payload += 1;
-        }
-        // Addresses and ports are only worth a look when both checksums vouch for them.
-        if header && body {
-            match direction {
-                Direction::Inward => self.check_inward(&flow, packet),
-                Direction::Outward => self.check_outward(flows, index, &flow, packet),
-            }
-        }
-        match flows.arrive(index, direction, trailer.seq) {
-            Seen::Again => {
-                self.counters.defects.dup += 1;
-                return;
-            }
-            Seen::InOrder => {}
-            Seen::Late => self.counters.defects.reorder += 1,
-        }
-        self.counters.unique[direction as usize] += 1;
-        self.latency.record(trailer::age_ns(trailer.ts, now));
-        if let Some(pacer) = &self.schedule[direction as usize] {
-            let k = u64::from(trailer.seq) * flows.len() as u64 + u64::from(index);
-            if let Some(due) = pacer.due_time(k) {
-                self.intended.record(now.saturating_sub(due));
-            }
-        }
-    }
-
-    fn check_header(&mut self, packet: &Packet<'_>) {
-        let defects = &mut self.counters.defects;
-        if packet.lengths() != (self.shape.total_length(), self.shape.udp_length()) {
-            defects.bad_len += 1;
-        }
-        if packet.ip[8] != TTL - self.expectation.hops {
-            defects.bad_ttl += 1;
-        }
-        if packet.options
-            || packet.ip[1] != TRAFFIC_CLASS
-            || packet.ip[6..8] != DONT_FRAGMENT.to_be_bytes()
-        {
-            defects.bad_field += 1;
-        }
-    }
-
-    fn payload_is_whole(
-        &self,
-        flow: &Flow,
-        packet: &Packet<'_>,
-        octets: &[u8; trailer::LEN],
-    ) -> bool {
-        let pattern = packet.datagram.get(8..8 + self.shape.pattern().len());
-        trailer::sum_is(octets, flow.constant())
-            && pattern.is_some_and(|pattern| is_filled(flow.pattern, pattern))
-    }
-
-    fn check_inward(&mut self, flow: &Flow, packet: &Packet<'_>) {
-        if packet.source != flow.outside() {
-            self.counters.defects.bad_src_pool += 1;
-        }
-        if packet.destination != flow.inside() {
-            self.counters.defects.wrong_flow += 1;
-        }
-    }
-
-    fn check_outward(&mut self, flows: &mut Flows, index: u32, flow: &Flow, packet: &Packet<'_>) {
-        let defects = &mut self.counters.defects;
-        if packet.destination != flow.outside() {
-            defects.bad_dst += 1;
-        }
-        let (source, known) = (packet.source, flow.external());
-        if self.expectation.sut != Sut::Nat44 {
-            if source != flow.inside() {
-                defects.bad_src_pool += 1;
-            } else if known.is_none() {
-                flows.learn(index, source);
-            }
-            return;
-        }
-        let pool = &self.expectation.pool;
-        let in_pool = pool.is_empty() || pool.iter().any(|prefix| prefix.contains(*source.ip()));
-        match known {
-            Some(known) if known == source && in_pool => return,
-            _ if flows.plan().has_host(*source.ip()) && (pool.is_empty() || !in_pool) => {
-                defects.untranslated += 1;
-                return;
-            }
-            Some(_) if in_pool => defects.remap += 1,
-            None if in_pool => {}
-            Some(_) | None => {
-                defects.bad_src_pool += 1;
-                if known.is_some() {
-                    return;
-                }
-            }
-        }
-        if flows.learn(index, source) == Learned::Clash {
-            defects.clash += 1;
         }
     }
 }
+
+/// Ethertype and packet of a frame in the port's VLAN.
+#[inline]
+fn untag(frame: &[u8], vlan: Option<u16>) -> Option<(u16, &[u8])> {
+    let (ethernet, rest) = frame.split_first_chunk::<ETHERNET>()?;
+    let ethertype = u16::from_be_bytes([ethernet[12], ethernet[13]]);
+    match vlan {
+        None => Some((ethertype, rest)),
+        Some(vlan) => {
+            let (tag, rest) = rest.split_first_chunk::<4>()?;
+            let id = u16::from_be_bytes([tag[0], tag[1]]) & 0x0fff;
+            (ethertype == 0x8100 && id == vlan)
+                .then_some((u16::from_be_bytes([tag[2], tag[3]]), rest))
+        }
+    }
+}
+
+/// Whether this is for the hosts behind the port themselves: a ping, or neighbour discovery.
+fn is_control(family: Family, ip: &[u8], own: impl Fn(Address) -> bool) -> bool {
+    let own_v6 = |octets: &[u8]| octets.try_into().is_ok_and(|octets| own(Address::v6(octets)));
+    match (family, ip) {
+        (Family::V4, [0x45, _, _, _, _, _, _, _, _, 1, _, _, _, _, _, _, a, b, c, d, 8, ..]) => {
+            own(Address::v4(u32::from_be_bytes([*a, *b, *c, *d])))
+        }
+        (Family::V6, [_, _, _, _, _, _, 58, ..]) => match ip.get(40) {
+            Some(128) => own_v6(&ip[24..40]),
+            // Router and neighbour discovery, multicast listeners: nobody's defect.
+            Some(130..=137 | 143) => true,
+            _ => false,
+        },
+        // Hop-by-hop options before a multicast listener report (RFC 3810).
+        (Family::V6, [_, _, _, _, _, _, 0, ..]) => ip.get(40) == Some(&58),
+        _ => false,
+    }
+}
+
+/// Whether a packet that belongs to no flow is a ping to one of our own addresses.
+fn is_echo_to(packet: &Packet<'_>, own: impl Fn(Address) -> bool) -> bool {
+    let request = matches!(
+        (packet.family, packet.l4.first()),
+        (Family::V4, Some(8)) | (Family::V6, Some(128))
+    );
+    packet.protocol == Protocol::Icmp && request && own(packet.destination.address)
+}
+
+/// Phases whose late frames are told from another run's.
+const REMEMBERED: usize = 16;
 
 #[cfg(test)]
 mod tests;

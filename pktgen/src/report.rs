@@ -5,7 +5,7 @@ mod table;
 use serde::Serialize;
 
 use crate::latency::Quantiles;
-use crate::measure::{Learning, Outcome, Way};
+use crate::measure::{Learning, Outcome, StreamResult, Way};
 use crate::receive::{Counters, Defects};
 pub use table::{live_line, table};
 
@@ -85,8 +85,14 @@ pub struct Report {
     pub intended_latency_ns: Option<Quantiles>,
     /// How long after they were due frames left.
     pub send_error_ns: Quantiles,
+    /// Whether the kernel took the worker's core away more than ten times a second.
+    pub disturbed: bool,
+    /// How often it did.
+    pub involuntary_switches: u64,
     /// Each direction.
     pub directions: Vec<Way>,
+    /// Each stream.
+    pub streams: Vec<StreamResult>,
     /// Counters of the trial.
     pub counters: Counters,
     /// Broken invariants: of content in all phases, of delivery in the trial.
@@ -108,8 +114,10 @@ pub struct Settings {
     pub ports: Vec<String>,
     /// Load of each direction as written.
     pub load: String,
-    /// Octets of a frame, FCS included.
-    pub size: usize,
+    /// Frame sizes as written.
+    pub size: String,
+    /// Streams of flows.
+    pub streams: Vec<String>,
     /// Directions sent.
     pub directions: Vec<&'static str>,
     /// What the path does with addresses: direct, nat44 or router.
@@ -179,7 +187,8 @@ impl Report {
         let per_second =
             |count: u64| if duration_s > 0.0 { count as f64 / duration_s } else { 0.0 };
         let (tx_pps, rx_pps) = (per_second(sent), per_second(received));
-        let (l2, l1) = (settings.size as f64 * 8.0, (settings.size + 20) as f64 * 8.0);
+        let octets = [sum(|way| way.tx_octets), sum(|way| way.rx_octets)];
+        let [tx_bps, rx_bps] = octets.map(|octets| per_second(octets) * 8.0);
         let mut report = Self {
             schema: "pktgen-run/1",
             tx_packets: sent,
@@ -192,8 +201,8 @@ impl Report {
             mistranslated: defects.mistranslated(),
             tx_pps,
             rx_pps,
-            tx_bps: tx_pps * l2,
-            rx_bps: rx_pps * l2,
+            tx_bps,
+            rx_bps,
             latency_ns: trial.map(|trial| trial.latency.quantiles()).unwrap_or_default(),
             duration_s,
             flows,
@@ -201,11 +210,14 @@ impl Report {
             reasons: Vec::new(),
             intended_packets: intended,
             tx_short: short,
-            tx_l1_bps: tx_pps * l1,
-            rx_l1_bps: rx_pps * l1,
+            tx_l1_bps: tx_bps + tx_pps * GAP_BITS,
+            rx_l1_bps: rx_bps + rx_pps * GAP_BITS,
             intended_latency_ns: trial.and_then(|trial| trial.intended_latency),
-            send_error_ns: trial.map(|trial| trial.send_error).unwrap_or_default(),
+            send_error_ns: trial.map(|trial| trial.send_error.quantiles()).unwrap_or_default(),
+            disturbed: trial.is_some_and(|trial| trial.disturbed),
+            involuntary_switches: trial.map_or(0, |trial| trial.involuntary_switches),
             directions: trial.map(|trial| trial.ways.clone()).unwrap_or_default(),
+            streams: trial.map(|trial| trial.streams.clone()).unwrap_or_default(),
             counters,
             defects,
             learning,
@@ -231,6 +243,8 @@ impl Report {
         } else if let Some(learning) = self.learning.filter(|learning| learning.missing > 0) {
             reasons
                 .push(format!("{} of {} flows never came through", learning.missing, self.flows));
+        } else if let Some(learning) = self.learning.filter(|learning| learning.unestablished > 0) {
+            reasons.push(format!("{} TCP handshakes were not completed", learning.unestablished));
         }
         for (name, count) in self.defects.named() {
             if count > 0 && !matches!(name, "foreign" | "other_run") {
@@ -242,6 +256,11 @@ impl Report {
         if limited {
             let (short, of) = (self.tx_short, self.intended_packets);
             reasons.push(format!("the generator could not send {short} of {of} frames"));
+        }
+        if self.disturbed {
+            let times = self.involuntary_switches;
+            reasons
+                .push(format!("disturbed: the kernel took the worker's core away {times} times"));
         }
         if self.lost > 0 {
             reasons.push(format!("{} of {} frames lost", self.lost, self.intended_packets));
@@ -255,6 +274,8 @@ impl Report {
     }
 }
 
+/// Preamble and least gap between two frames, in bits.
+const GAP_BITS: f64 = 20.0 * 8.0;
 /// More unsent frames than this and a trial says nothing about the path (pktgen.md section 3.1).
 const TG_LIMIT: f64 = 0.001;
 

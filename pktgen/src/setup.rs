@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use dpdk_bindings::port::Config;
 use dpdk_bindings::{Eal, Mempool, Port, eal};
 
-use crate::arp::Host;
-use crate::engine::{Engine, Live, Side, Stage};
-use crate::flow::{Flows, Plan, PlanError, Shape};
-use crate::measure::Course;
+use crate::endpoint::{Address, Family};
+use crate::engine::{Engine, Live, Side};
+use crate::flow::{Flows, Plan, PlanError, Pool, Protocol, Sizes, Stream};
+use crate::host::Host;
 use crate::port::Spec;
 use crate::prefix::Prefix;
-use crate::receive::{Expectation, Sut, Verifier};
+use crate::receive::{Expectation, Sut};
 
-/// Everything about the ports and the path between them.
+/// Everything about the ports, the path between them, and the flows.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// Inside and outside port.
@@ -25,10 +25,25 @@ pub struct Layout {
     pub sut: Sut,
     /// Where translated sources must lie.
     pub pool: Vec<Prefix>,
-    /// Which flows there are.
-    pub plan: Plan,
-    /// What their frames look like.
-    pub shape: Shape,
+    /// By how much TTL shrinks.
+    pub hops: u8,
+    /// The flows.
+    pub streams: Vec<Stream>,
+    /// Octets of the largest frame that is ever sent, untagged and with FCS.
+    pub largest: usize,
+    /// What keys come from.
+    pub seed: u64,
+}
+
+/// The traffic of a run without a profile.
+#[derive(Clone, Debug)]
+pub struct Traffic {
+    /// Flows of all protocols and families together.
+    pub flows: u32,
+    /// Protocols, each with as many flows.
+    pub protocols: Vec<Protocol>,
+    /// Frame sizes.
+    pub sizes: Sizes,
 }
 
 /// Open ports; dropped after the engine that has their queues.
@@ -61,8 +76,21 @@ pub enum LayoutError {
     #[error("--sut and --pool need gw= on both ports: without it the ports are joined directly")]
     NoGateway,
     /// A gateway without an address to ask from.
-    #[error("gw= needs ip= on the same port")]
+    #[error("gw= needs ip= of the same family on the same port")]
     NoAddress,
+    /// No family for flows.
+    #[error(
+        "the ports have no addresses of the same family: give both ip= of IPv4, of IPv6 or of both"
+    )]
+    NoFamily,
+    /// More kinds of flows than flows.
+    #[error("{flows} flows cannot be of {kinds} kinds: give --flows at least that")]
+    TooFewFlows {
+        /// Flows asked for.
+        flows: u32,
+        /// Protocols times families.
+        kinds: usize,
+    },
     /// Too many or too few flows.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -74,28 +102,79 @@ impl Layout {
         specs: [Spec; 2],
         sut: Option<Sut>,
         pool: Vec<Prefix>,
-        flows: u32,
-        shape: Shape,
+        traffic: &Traffic,
         seed: u64,
     ) -> Result<Self, LayoutError> {
-        let gateways = specs.iter().filter(|spec| spec.gateway.is_some()).count();
-        let sut = match (gateways, sut) {
-            (0, None) if pool.is_empty() => Sut::Direct,
-            (0, _) => return Err(LayoutError::NoGateway),
-            (2, sut) => sut.unwrap_or(Sut::Nat44),
-            _ => return Err(LayoutError::HalfAGateway),
-        };
-        if specs.iter().any(|spec| spec.gateway.is_some() && spec.address().is_none()) {
-            return Err(LayoutError::NoAddress);
+        let (sut, families) = path(&specs, sut, !pool.is_empty())?;
+        let kinds: Vec<_> = families
+            .iter()
+            .flat_map(|family| traffic.protocols.iter().map(|protocol| (*protocol, *family)))
+            .collect();
+        if (traffic.flows as usize) < kinds.len() {
+            let (flows, kinds) = (traffic.flows, kinds.len());
+            return Err(LayoutError::TooFewFlows { flows, kinds });
         }
-        let [inside, outside] = &specs;
-        let first = inside.address().unwrap_or(DEFAULT_INSIDE);
-        let mut remotes: Vec<Ipv4Addr> = outside.addresses.iter().map(|p| p.address).collect();
-        if remotes.is_empty() {
-            remotes.push(DEFAULT_OUTSIDE);
+        let (each, more) =
+            (traffic.flows / kinds.len() as u32, traffic.flows as usize % kinds.len());
+        let mut streams = Vec::new();
+        for (number, (protocol, family)) in kinds.into_iter().enumerate() {
+            let flows = each + u32::from(number < more);
+            let from = Pool::for_flows(
+                flows,
+                specs[0]
+                    .address(family)
+                    .unwrap_or(Prefix { address: DEFAULT_INSIDE.into(), len: 16 }),
+                specs[0].gateway(family),
+                &remotes(&specs[1], family),
+            );
+            // Plans that differ in protocol only may well have the same endpoints.
+            let plan = Plan::new(flows, from, seed.wrapping_add(number as u64))?;
+            let name = format!("{}-{}", protocol.name(), family.name());
+            let translated = sut == Sut::Nat44 && family == Family::V4;
+            let sizes = traffic.sizes.clone();
+            streams.push(Stream::new(&name, protocol, family, sizes, plan, translated));
         }
-        let plan = Plan::new(flows, first.address, first.len, inside.gateway, &remotes, seed)?;
-        Ok(Self { specs, sut, pool, plan, shape })
+        Ok(Self::of_streams(specs, sut, pool, streams, seed))
+    }
+
+    /// The same for streams that are described already.
+    pub fn of_streams(
+        specs: [Spec; 2],
+        sut: Sut,
+        pool: Vec<Prefix>,
+        streams: Vec<Stream>,
+        seed: u64,
+    ) -> Self {
+        let hops = if sut == Sut::Direct { 0 } else { 1 };
+        let largest = streams.iter().map(|stream| stream.longest() + L2).max().unwrap_or_default();
+        Self { specs, sut, pool, hops, streams, largest, seed }
+    }
+
+    /// Makes room for sizes that come later.
+    pub fn with_room_for(mut self, sizes: &Sizes) -> Self {
+        self.largest = self.largest.max(sizes.largest());
+        self
+    }
+
+    /// How many flows.
+    pub fn flows(&self) -> u32 {
+        self.streams.iter().map(Stream::flows).sum()
+    }
+
+    /// The hosts behind the inside port.
+    pub fn hosts(&self) -> Vec<Address> {
+        let hosts = self.streams.iter().flat_map(|stream| stream.plan.hosts());
+        let mut hosts: Vec<Address> = hosts.copied().collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts
+    }
+
+    /// Octets of a frame on average, untagged and with FCS.
+    pub fn mean_size(&self) -> f64 {
+        let shares: f64 = self.streams.iter().map(Stream::share_of_load).sum();
+        let part = |stream: &Stream| stream.share_of_load() / shares;
+        self.streams.iter().map(|stream| part(stream) * stream.mean_size()).sum()
     }
 
     /// Initialises DPDK; without hugepages unless a PCI device needs them.
@@ -115,18 +194,13 @@ impl Layout {
     }
 
     /// Opens both ports, waits for their links, and puts an engine on them.
-    pub fn open(
-        &self,
-        eal: &Eal,
-        course: &Course,
-        live: Arc<Live>,
-    ) -> Result<(Ports, Engine), SetupError> {
+    pub fn open(&self, eal: &Eal, live: Arc<Live>) -> Result<(Ports, Engine), SetupError> {
         let pool = Mempool::new(eal, "pktgen", BUFFERS, 256, self.data_room())?;
         let mut ports = Vec::new();
         let mut sides = Vec::new();
         for (index, spec) in self.specs.iter().enumerate() {
             let mut port = Port::open(eal, &spec.device(index))?;
-            let payload = self.shape.size() - 18; // Ethernet header and FCS
+            let payload = self.largest - L2;
             let config = Config {
                 mac: spec.mac,
                 mtu: (payload > 1500).then_some(payload as u16),
@@ -135,10 +209,10 @@ impl Layout {
             };
             let (rx, tx) = port.configure(config, &pool)?;
             port.start()?;
-            let hosts = if index == 0 { self.plan.addresses() } else { Vec::new() };
+            let hosts = if index == 0 { self.hosts() } else { self.remotes() };
             let own = spec.addresses.iter().map(|prefix| prefix.address);
             let addresses = own.chain(hosts).collect();
-            let host = Host::new(port.mac(), addresses, spec.gateway);
+            let host = Host::new(port.mac(), spec.vlan, addresses, &spec.gateways);
             sides.extend(rx.into_iter().zip(tx).map(|(rx, tx)| Side {
                 rx,
                 tx,
@@ -151,22 +225,24 @@ impl Layout {
         for port in &ports {
             wait_for_link(port)?;
         }
-        let [inside, outside] = sides.each_ref().map(|side| side.host.mac());
+        let [inside, outside] = sides.each_ref().map(|side| &side.host);
         let expectation = Expectation {
-            sut: self.sut,
-            hops: if self.sut == Sut::Direct { 0 } else { 1 },
+            hops: self.hops,
             pool: self.pool.clone(),
-            macs: [outside, inside],
+            macs: [outside.mac(), inside.mac()],
+            vlans: [outside.vlan(), inside.vlan()],
         };
-        let key = course.key(Stage::Resolving);
-        let flows = Flows::new(self.plan.clone(), self.shape);
-        let verifier = Verifier::new(expectation, self.shape, key);
-        let engine = Engine::new(sides, flows, verifier, key, pool, live);
+        let flows = Flows::new(self.streams.clone());
+        let engine = Engine::new(sides, flows, expectation, self.seed, pool, live);
         Ok((Ports { ports }, engine))
     }
 
+    fn remotes(&self) -> Vec<Address> {
+        self.streams.iter().flat_map(|stream| stream.plan.remotes()).copied().collect()
+    }
+
     fn data_room(&self) -> u16 {
-        (self.shape.buffer_len() as u16).max(2048)
+        (self.largest as u16 + TAG).max(2048)
     }
 }
 
@@ -175,6 +251,54 @@ impl Ports {
     pub fn absorb(&self) -> bool {
         self.ports.iter().all(|port| port.driver() == "net_null")
     }
+}
+
+/// What lies between two ports, and which families of IP go there.
+pub fn path(
+    specs: &[Spec; 2],
+    sut: Option<Sut>,
+    has_pool: bool,
+) -> Result<(Sut, Vec<Family>), LayoutError> {
+    for spec in specs {
+        let lonely = |gateway: &Address| spec.address(gateway.family()).is_none();
+        if spec.gateways.iter().any(lonely) {
+            return Err(LayoutError::NoAddress);
+        }
+    }
+    let mut families = Vec::new();
+    let mut has_gateway = false;
+    for family in [Family::V4, Family::V6] {
+        let has = |of: fn(&Spec, Family) -> bool| specs.each_ref().map(|spec| of(spec, family));
+        match has(|spec, family| spec.gateway(family).is_some()) {
+            [true, true] => has_gateway = true,
+            [false, false] => {}
+            _ => return Err(LayoutError::HalfAGateway),
+        }
+        if has(|spec, family| spec.address(family).is_some()) == [true, true] {
+            families.push(family);
+        }
+    }
+    if has_gateway {
+        families.retain(|family| specs[0].gateway(*family).is_some());
+    }
+    if families.is_empty() {
+        if specs.iter().all(|spec| !spec.addresses.is_empty()) {
+            return Err(LayoutError::NoFamily);
+        }
+        families.push(Family::V4);
+    }
+    let sut = match (has_gateway, sut) {
+        (false, None) if !has_pool => Sut::Direct,
+        (false, _) => return Err(LayoutError::NoGateway),
+        (true, sut) => sut.unwrap_or(Sut::Nat44),
+    };
+    Ok((sut, families))
+}
+
+fn remotes(spec: &Spec, family: Family) -> Vec<Address> {
+    let own = spec.addresses.iter().filter(|prefix| prefix.family() == family);
+    let remotes: Vec<Address> = own.map(|prefix| prefix.address).collect();
+    if remotes.is_empty() { vec![DEFAULT_OUTSIDE.into()] } else { remotes }
 }
 
 fn wait_for_link(port: &Port) -> Result<(), SetupError> {
@@ -189,7 +313,7 @@ fn wait_for_link(port: &Port) -> Result<(), SetupError> {
 }
 
 /// RFC 2544's benchmarking addresses (RFC 6890).
-const DEFAULT_INSIDE: Prefix = Prefix { address: Ipv4Addr::new(198, 18, 0, 2), len: 16 };
+const DEFAULT_INSIDE: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
 const DEFAULT_OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 2);
 const BUFFERS: u32 = 16_383;
 /// Headroom, mbuf and mempool headers of one buffer, in octets.
@@ -197,30 +321,9 @@ const BUFFER_OVERHEAD: u32 = 384;
 /// What ports and rings need besides, in MiB.
 const RINGS_MIB: u32 = 64;
 const LINK_WAIT_S: u64 = 10;
+/// Ethernet header and FCS.
+const L2: usize = 18;
+const TAG: u16 = 4;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn layout(inside: &str, outside: &str, sut: Option<Sut>) -> Result<Layout, LayoutError> {
-        let specs = [inside.parse().unwrap(), outside.parse().unwrap()];
-        Layout::new(specs, sut, Vec::new(), 100, Shape::new(64).unwrap(), 1)
-    }
-
-    #[test]
-    fn gateways_decide_what_lies_between_the_ports() {
-        let (a, b) = ("null,ip=10.0.0.2/16,gw=10.0.0.1", "null,ip=198.51.100.2/24,gw=198.51.100.1");
-        assert_eq!(layout(a, b, None).unwrap().sut, Sut::Nat44);
-        assert_eq!(layout(a, b, Some(Sut::Router)).unwrap().sut, Sut::Router);
-        assert_eq!(layout("null", "null", None).unwrap().sut, Sut::Direct);
-        assert!(matches!(layout("null", "null", Some(Sut::Nat44)), Err(LayoutError::NoGateway)));
-        assert!(matches!(layout(a, "null", None), Err(LayoutError::HalfAGateway)));
-        assert!(matches!(layout("null,gw=10.0.0.1", b, None), Err(LayoutError::NoAddress)));
-    }
-
-    #[test]
-    fn the_gateway_is_no_host_and_the_port_has_all_hosts() {
-        let layout = layout("null,ip=10.0.0.1/24", "null,ip=198.51.100.2/24", None).unwrap();
-        assert_eq!(layout.plan.addresses(), [[10, 0, 0, 1], [10, 0, 0, 2]].map(Ipv4Addr::from));
-    }
-}
+mod tests;

@@ -3,5 +3,5 @@
 mod composer;
 mod pacer;
 
-pub use composer::Composer;
-pub use pacer::{GRACE_NS, Pacer};
+pub use composer::{Composer, Route};
+pub use pacer::{GRACE_NS, Pacer, Spacing};

@@ -8,15 +8,17 @@ use std::sync::Arc;
 
 use dpdk_bindings::Mempool;
 use dpdk_bindings::testing::{self, FarEnd, RingPort};
-use pktgen::arp::Host;
 use pktgen::checksum::Sum;
-use pktgen::engine::{Clock, Engine, Live, Side, Stage};
-use pktgen::flow::{Direction, Flows, Plan, Shape};
-use pktgen::measure::{Course, Outcome};
+use pktgen::endpoint::{Address, Family};
+use pktgen::engine::{Clock, Engine, Live, Side};
+use pktgen::flow::{Direction, Flows, Plan, Pool, Protocol, Sizes, Stream};
+use pktgen::host::Host;
+use pktgen::measure::{Bench, Course, Outcome};
 use pktgen::port::Spec;
 use pktgen::rate::Rate;
-use pktgen::receive::{Expectation, Sut, Verifier};
+use pktgen::receive::{Expectation, Sut};
 use pktgen::report::{Machine, Report, Settings, Verdict};
+use pktgen::transmit::Spacing;
 
 const FLOWS: u32 = 100;
 const PPS: u64 = 20_000;
@@ -61,32 +63,36 @@ fn world(sut: Sut, path: Path) -> (World, Engine, Course) {
         rate: Some(Rate::per_second(PPS as f64)),
         duration: 1_000_000_000,
         directions: Direction::BOTH.to_vec(),
-        seed: 7,
+        spacing: Spacing::Even,
         learn: true,
     };
-    let gateways =
-        (sut != Sut::Direct).then(|| [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(198, 51, 100, 1)]);
-    let inside = Ipv4Addr::new(10, 0, 0, 2);
-    let outside = Ipv4Addr::new(198, 51, 100, 2);
-    let plan = Plan::new(FLOWS, inside, 24, gateways.map(|g| g[0]), &[outside], 7).unwrap();
-    let shape = Shape::new(64).unwrap();
-    let hosts = [plan.addresses(), vec![outside]];
+    let gateways = match sut {
+        Sut::Direct => [vec![], vec![]],
+        _ => [[10, 0, 0, 1], [198, 51, 100, 1]].map(|gateway| vec![Ipv4Addr::from(gateway).into()]),
+    };
+    let outside: Address = Ipv4Addr::new(198, 51, 100, 2).into();
+    let prefix = "10.0.0.2/24".parse().unwrap();
+    let from = Pool::for_flows(FLOWS, prefix, gateways[0].first().copied(), &[outside]);
+    let plan = Plan::new(FLOWS, from, 7).unwrap();
+    let hosts = [plan.hosts().to_vec(), vec![outside]];
+    let sizes = Sizes::one(64).unwrap();
+    let translated = sut == Sut::Nat44;
+    let stream = Stream::new("udp", Protocol::Udp, Family::V4, sizes, plan, translated);
     let mut side = |index: usize| Side {
         rx: ends[index].receive.remove(0),
         tx: ends[index].transmit.remove(0),
-        host: Host::new(MACS[index], hosts[index].clone(), gateways.map(|g| g[index])),
+        host: Host::new(MACS[index], None, hosts[index].clone(), &gateways[index]),
     };
     let sides = [side(0), side(1)];
     let expectation = Expectation {
-        sut,
         hops: u8::from(sut != Sut::Direct),
         pool: vec![],
         macs: [MACS[1], MACS[0]],
+        vlans: [None; 2],
     };
-    let key = course.key(Stage::Resolving);
-    let verifier = Verifier::new(expectation, shape, key);
     let live = Arc::new(Live::default());
-    let engine = Engine::new(sides, Flows::new(plan, shape), verifier, key, pool.clone(), live);
+    let flows = Flows::new(vec![stream]);
+    let engine = Engine::new(sides, flows, expectation, 7, pool.clone(), live);
     (
         World { now: Cell::new(0), ends: far, path: RefCell::new(path), pool, _ports: ends },
         engine,
@@ -96,14 +102,15 @@ fn world(sut: Sut, path: Path) -> (World, Engine, Course) {
 
 fn run(sut: Sut, path: Path) -> Outcome {
     let (world, mut engine, course) = world(sut, path);
-    course.run(&mut engine, &world).expect("gateways answer")
+    course.run(&mut Bench::new(&mut engine, &world)).expect("gateways answer")
 }
 
 fn report(outcome: &Outcome) -> Report {
     let settings = Settings {
         ports: vec![],
         load: "20kpps".to_owned(),
-        size: 64,
+        size: "64".to_owned(),
+        streams: vec![],
         directions: vec![],
         sut: "nat44",
         hosts: 1,
@@ -261,8 +268,8 @@ fn a_path_that_carries_nothing_ends_after_learning() {
 #[test]
 fn a_silent_gateway_is_named() {
     let (world, mut engine, course) = world(Sut::Nat44, Box::new(|_, _| vec![]));
-    let error = course.run(&mut engine, &world).unwrap_err();
-    assert_eq!(error.0, Ipv4Addr::new(10, 0, 0, 1));
+    let error = course.run(&mut Bench::new(&mut engine, &world)).unwrap_err();
+    assert_eq!(error.0, Ipv4Addr::new(10, 0, 0, 1).into());
 }
 
 #[test]
@@ -273,7 +280,7 @@ fn frames_that_the_port_never_takes_are_short_and_the_verdict_says_so() {
     let unread = testing::pool(64);
     let spare = [(); 2].map(|()| RingPort::open(&unread, 1).expect("a ring port"));
     world.ends = spare.each_ref().map(|port| port.far.clone());
-    let outcome = course.run(&mut engine, &world).unwrap();
+    let outcome = course.run(&mut Bench::new(&mut engine, &world)).unwrap();
     let trial = outcome.trial.as_ref().unwrap();
     assert_eq!(trial.sum(|way| way.intended), 2 * PPS);
     assert_eq!(trial.sum(|way| way.sent + way.tx_short), 2 * PPS);
@@ -286,7 +293,7 @@ fn without_a_rate_nothing_is_short_and_nothing_is_lost() {
     let (world, mut engine, mut course) = world(Sut::Nat44, nat44(|_, frame| vec![frame]));
     course.rate = None;
     course.duration = 5_000_000;
-    let outcome = course.run(&mut engine, &world).unwrap();
+    let outcome = course.run(&mut Bench::new(&mut engine, &world)).unwrap();
     let trial = outcome.trial.as_ref().unwrap();
     assert!(trial.sum(|way| way.sent) > 1000, "{:?}", trial.ways);
     assert_eq!(trial.sum(|way| way.lost + way.tx_short), 0);

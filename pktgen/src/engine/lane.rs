@@ -1,105 +1,172 @@
-//! One direction's frames: which flow is next, when it is due, and what the port has not taken yet.
+//! The frames of one stream and direction: which flow is next, when it is due, and what the port has not taken yet.
 
 use dpdk_bindings::{Mbuf, Mempool, TxQueue};
 
 use super::Clock;
-use crate::flow::{Direction, Flows};
+use crate::flow::{Direction, Flows, Kind};
 use crate::latency::Latency;
 use crate::transmit::{Composer, GRACE_NS, Pacer};
+
+/// What a lane shall send.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Number of the stream.
+    pub stream: usize,
+    /// Which way.
+    pub direction: Direction,
+    /// What the packets are for.
+    pub kind: Kind,
+    /// When they are due.
+    pub pacer: Pacer,
+    /// Which flows take their turns, over and over.
+    pub order: Order,
+}
 
 /// In which order the flows take their turns, over and over.
 #[derive(Clone, Debug)]
 pub enum Order {
-    /// Every flow: frame `k` is of flow `k % flows`.
+    /// Every flow of the stream: frame `k` is of its flow `k % flows`.
     All,
-    /// These flows.
+    /// These flows, by their index in the table.
     Listed(Vec<u32>),
 }
 
-#[derive(Debug, Default)]
+/// What a lane has sent.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Sent {
+    /// Frames that were to be sent.
+    pub intended: u64,
+    /// Frames that the port took.
+    pub accepted: u64,
+    /// Octets of these, untagged and with FCS.
+    pub octets: u64,
+}
+
+impl Sent {
+    /// Both together.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            intended: self.intended + other.intended,
+            accepted: self.accepted + other.accepted,
+            octets: self.octets + other.octets,
+        }
+    }
+}
+
+/// What a lane works with.
+pub(super) struct Tools<'a, C> {
+    pub(super) tx: &'a mut TxQueue,
+    pub(super) flows: &'a mut Flows,
+    pub(super) composer: &'a Composer,
+    pub(super) pool: &'a Mempool,
+    pub(super) send_error: &'a mut Latency,
+    pub(super) clock: &'a C,
+}
+
+#[derive(Debug)]
 pub(super) struct Lane {
-    pacer: Option<Pacer>,
-    order: Option<Order>,
+    pub(super) stream: usize,
+    pub(super) direction: Direction,
+    kind: Kind,
+    pacer: Pacer,
+    order: Order,
     position: usize,
     pending: [Option<Mbuf>; BURST],
     waiting: usize,
     refused_at: u64,
     accepted: u64,
+    octets: u64,
 }
 
 impl Lane {
-    pub(super) fn load(&mut self, pacer: Pacer, order: Order) {
-        *self = Self { pacer: Some(pacer), order: Some(order), ..Self::default() };
+    pub(super) fn new(task: Task) -> Self {
+        let Task { stream, direction, kind, pacer, order } = task;
+        Self {
+            stream,
+            direction,
+            kind,
+            pacer,
+            order,
+            position: 0,
+            pending: [const { None }; BURST],
+            waiting: 0,
+            refused_at: 0,
+            accepted: 0,
+            octets: 0,
+        }
     }
 
-    /// Frames intended and frames accepted by the port.
-    pub(super) fn sent(&self) -> (u64, u64) {
-        let Some(pacer) = &self.pacer else { return (0, 0) };
-        let intended = if pacer.has_rate() { pacer.intended() } else { self.accepted };
-        (intended, self.accepted)
+    pub(super) fn sent(&self) -> Sent {
+        let (accepted, octets) = (self.accepted, self.octets);
+        let intended = if self.pacer.has_rate() { self.pacer.intended() } else { accepted };
+        Sent { intended, accepted, octets }
     }
 
     pub(super) fn is_sending(&self, now: u64) -> bool {
-        self.waiting > 0 || self.pacer.is_some_and(|pacer| !pacer.is_over(now))
+        self.waiting > 0 || !self.pacer.is_over(now)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of the engine, borrowed one by one")]
-    pub(super) fn send(
-        &mut self,
-        direction: Direction,
-        tx: &mut TxQueue,
-        flows: &mut Flows,
-        composer: &Composer,
-        pool: &Mempool,
-        send_error: &mut Latency,
-        clock: &impl Clock,
-    ) {
-        let Some(pacer) = &mut self.pacer else { return };
-        let now = clock.now();
+    /// Offers the port what is due, or what it has not taken before.
+    pub(super) fn send<C: Clock>(&mut self, mut tools: Tools<'_, C>) {
+        let now = tools.clock.now();
         if self.waiting > 0 {
-            let patience = if pacer.has_rate() { self.refused_at } else { pacer.end() };
-            if now > patience + GRACE_NS {
-                Mbuf::free_bulk(&mut self.pending[..self.waiting]);
-                self.waiting = 0;
-                return;
-            }
-            // The stamp says when the port took the frame, not when it was first asked.
-            for packet in self.pending[..self.waiting].iter_mut().flatten() {
-                composer.restamp(flows, now, packet.data_mut());
-            }
-            self.offer(tx, now);
+            return self.offer_again(&mut tools, now);
+        }
+        let due = self.pacer.due(now, BURST as u64) as usize;
+        if due == 0 || !tools.pool.alloc_bulk(&mut self.pending[..due]) {
             return;
         }
-        let due = pacer.due(now).min(BURST as u64) as usize;
-        if due == 0 || !pool.alloc_bulk(&mut self.pending[..due]) {
-            return;
-        }
-        let len = flows.shape().buffer_len();
-        let order = self.order.as_ref();
-        for packet in self.pending[..due].iter_mut().flatten() {
-            let index = match order {
-                Some(Order::Listed(list)) => list[self.position],
-                Some(Order::All) | None => self.position as u32,
-            };
-            let total = match order {
-                Some(Order::Listed(list)) => list.len(),
-                Some(Order::All) | None => flows.len(),
+        let total = match &self.order {
+            Order::All => tools.flows.streams()[self.stream].flows() as usize,
+            Order::Listed(list) => list.len(),
+        };
+        let first = tools.flows.streams()[self.stream].first();
+        let mut written = 0;
+        for place in 0..due {
+            let index = match &self.order {
+                Order::All => first + self.position as u32,
+                Order::Listed(list) => list[self.position],
             };
             self.position = if self.position + 1 == total { 0 } else { self.position + 1 };
-            send_error.record(now - pacer.take(now));
-            let Some(flow) = flows.flow_mut(index) else { continue };
-            if let Some(frame) = packet.extend(len) {
-                composer.write(index, flow, direction, now, frame);
+            tools.send_error.record(now - self.pacer.take(now));
+            let Some(packet) = &mut self.pending[place] else { continue };
+            let len = tools.composer.frame_len(tools.flows, index, self.direction);
+            let is_written = packet.extend(len).is_some_and(|frame| {
+                tools.composer.write(tools.flows, index, self.direction, self.kind, now, frame)
+            });
+            if is_written {
+                self.pending.swap(written, place);
+                written += 1;
             }
         }
-        self.waiting = due;
+        // A flow that nobody can be reached by: its frame was due and is not sent.
+        Mbuf::free_bulk(&mut self.pending[written..due]);
+        self.waiting = written;
         self.refused_at = now;
-        self.offer(tx, now);
+        self.offer(tools.tx, tools.composer, now);
     }
 
-    fn offer(&mut self, tx: &mut TxQueue, now: u64) {
+    #[cold]
+    fn offer_again<C: Clock>(&mut self, tools: &mut Tools<'_, C>, now: u64) {
+        let patience = if self.pacer.has_rate() { self.refused_at } else { self.pacer.end() };
+        if now > patience + GRACE_NS {
+            Mbuf::free_bulk(&mut self.pending[..self.waiting]);
+            self.waiting = 0;
+            return;
+        }
+        // The stamp says when the port took the frame, not when it was first asked.
+        for packet in self.pending[..self.waiting].iter_mut().flatten() {
+            tools.composer.restamp(tools.flows, now, packet.data_mut());
+        }
+        self.offer(tools.tx, tools.composer, now);
+    }
+
+    fn offer(&mut self, tx: &mut TxQueue, composer: &Composer, now: u64) {
+        let lengths = self.pending.each_ref().map(|packet| packet.as_ref().map_or(0, Mbuf::len));
         let sent = tx.transmit(&mut self.pending[..self.waiting]);
         if sent > 0 {
+            let extra = composer.overhead(self.direction);
+            self.octets += lengths[..sent].iter().map(|len| (len + extra) as u64).sum::<u64>();
             self.pending[..self.waiting].rotate_left(sent);
             self.waiting -= sent;
             self.accepted += sent as u64;

@@ -1,16 +1,29 @@
-//! Which endpoints the flows have: a pseudorandom enumeration without repetition (RFC 4814).
+//! Which endpoints the flows of a stream have: a pseudorandom enumeration without repetition (RFC 4814).
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::RangeInclusive;
 
-use super::Flow;
+use crate::endpoint::{Address, Endpoint};
+use crate::prefix::Prefix;
 use crate::trailer::siphash;
 
-/// The hosts and ports that flows are drawn from.
+/// What flows are drawn from.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// The inside hosts, ascending.
+    pub hosts: Vec<Address>,
+    /// Their ports, or identifiers of ICMP queries.
+    pub ports: RangeInclusive<u16>,
+    /// The remote hosts, taken in turn.
+    pub remotes: Vec<Address>,
+    /// The port of all remote hosts.
+    pub remote_port: u16,
+}
+
+/// The endpoints of a stream's flows.
 #[derive(Clone, Debug)]
 pub struct Plan {
     flows: u32,
-    hosts: Vec<u32>, // ascending
-    remotes: Vec<u32>,
+    pool: Pool,
     seed: u64,
     step: u64,
     inverse: u64,
@@ -19,10 +32,8 @@ pub struct Plan {
 /// Why there are no such flows.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PlanError {
-    /// The prefix has too few addresses.
-    #[error(
-        "{asked} flows need {asked} host and port pairs, but the prefix of the first port has {room}"
-    )]
+    /// There are too few addresses.
+    #[error("{asked} flows need {asked} pairs of host and port, but there are only {room}")]
     TooFewHosts {
         /// Flows asked for.
         asked: u32,
@@ -34,28 +45,44 @@ pub enum PlanError {
     WrongNumber(u32),
 }
 
-impl Plan {
-    /// Flows from hosts of `prefix`, from `first` upwards but not `gateway`, to the remotes in turn.
-    pub fn new(
+impl Pool {
+    /// As many hosts of a prefix as so many flows want, from its address upwards but not `gateway`, with any port
+    /// from 1024, to the echo port of the remotes.
+    pub fn for_flows(
         flows: u32,
-        first: Ipv4Addr,
-        prefix: u8,
-        gateway: Option<Ipv4Addr>,
-        remotes: &[Ipv4Addr],
-        seed: u64,
-    ) -> Result<Self, PlanError> {
+        prefix: Prefix,
+        gateway: Option<Address>,
+        remotes: &[Address],
+    ) -> Self {
+        let wanted = flows.div_ceil(FLOWS_PER_HOST) as usize;
+        Self {
+            hosts: hosts(prefix, gateway, wanted),
+            ports: FIRST_PORT..=u16::MAX,
+            remotes: remotes.to_vec(),
+            remote_port: REMOTE_PORT,
+        }
+    }
+}
+
+/// Hosts of a prefix, from its address upwards and then from its start, but not `gateway`; ascending.
+pub fn hosts(prefix: Prefix, gateway: Option<Address>, wanted: usize) -> Vec<Address> {
+    let (first, last) = prefix.hosts();
+    let start = prefix.address.number();
+    let around = (start..=last.number()).chain(first.number()..start);
+    let free = around.map(Address::from_number).filter(|host| Some(*host) != gateway);
+    let mut hosts: Vec<Address> = free.take(wanted).collect();
+    hosts.sort_unstable();
+    hosts
+}
+
+impl Plan {
+    /// So many flows out of a pool.
+    pub fn new(flows: u32, pool: Pool, seed: u64) -> Result<Self, PlanError> {
         if flows == 0 || flows > MAX_FLOWS {
             return Err(PlanError::WrongNumber(flows));
         }
-        let wanted = flows.div_ceil(FLOWS_PER_HOST) as usize;
-        let usable = usable(first, prefix);
-        let gateway = gateway.map(Ipv4Addr::to_bits);
-        let from_first = (first.to_bits()..=*usable.end()).chain(*usable.start()..first.to_bits());
-        let free = from_first.filter(|host| Some(*host) != gateway);
-        let mut hosts: Vec<u32> = free.take(wanted).collect();
-        hosts.sort_unstable();
-        let room = hosts.len() as u64 * PORTS;
-        if u64::from(flows) > room {
+        let room = pool.hosts.len() as u64 * pool.ports.len() as u64;
+        if u64::from(flows) > room || pool.remotes.is_empty() {
             return Err(PlanError::TooFewHosts { asked: flows, room });
         }
         let mut step = (siphash(seed, 1) % room) | 1;
@@ -65,8 +92,7 @@ impl Plan {
                 None => step += 2,
             }
         };
-        let remotes = remotes.iter().map(|remote| remote.to_bits()).collect();
-        Ok(Self { flows, hosts, remotes, seed, step, inverse })
+        Ok(Self { flows, pool, seed, step, inverse })
     }
 
     /// How many flows.
@@ -75,53 +101,48 @@ impl Plan {
     }
 
     /// Whether a flow may come from this address.
-    pub fn has_host(&self, address: Ipv4Addr) -> bool {
-        self.hosts.binary_search(&address.to_bits()).is_ok()
+    pub fn has_host(&self, address: Address) -> bool {
+        self.pool.hosts.binary_search(&address).is_ok()
     }
 
     /// The hosts that the flows come from, in ascending order.
-    pub fn addresses(&self) -> Vec<Ipv4Addr> {
-        self.hosts.iter().map(|host| Ipv4Addr::from(*host)).collect()
+    pub fn hosts(&self) -> &[Address] {
+        &self.pool.hosts
     }
 
-    /// How many hosts the flows come from.
-    pub fn hosts(&self) -> usize {
-        self.hosts.len()
+    /// The hosts that the flows go to.
+    pub fn remotes(&self) -> &[Address] {
+        &self.pool.remotes
     }
 
     /// The index of the flow from this inside endpoint.
-    pub fn index_of(&self, inside: SocketAddrV4) -> Option<u32> {
-        let host = self.hosts.binary_search(&inside.ip().to_bits()).ok()? as u64;
-        let place = host * PORTS + u64::from(inside.port()).checked_sub(FIRST_PORT)?;
+    pub fn index_of(&self, inside: Endpoint) -> Option<u32> {
+        let host = self.pool.hosts.binary_search(&inside.address).ok()? as u64;
+        let port = u64::from(inside.port).checked_sub(u64::from(*self.pool.ports.start()))?;
+        let ports = self.pool.ports.len() as u64;
+        let place = host * ports + Some(port).filter(|port| *port < ports)?;
         let index = u128::from(place) * u128::from(self.inverse) % u128::from(self.room());
         (index < u128::from(self.flows)).then_some(index as u32)
     }
 
-    /// The record of a flow, with its checksums still to be filled in.
-    pub(super) fn record(&self, index: u32) -> Flow {
+    /// Inside and remote endpoint of a flow.
+    pub fn endpoints(&self, index: u32) -> (Endpoint, Endpoint) {
         let place = (u128::from(index) * u128::from(self.step) % u128::from(self.room())) as u64;
-        let pattern = siphash(self.seed, 2 << 32 | u64::from(index));
-        Flow {
-            pattern,
-            inside_ip: self.hosts[(place / PORTS) as usize],
-            outside_ip: self.remotes[index as usize % self.remotes.len()],
-            inside_port: (FIRST_PORT + place % PORTS) as u16,
-            outside_port: REMOTE_PORT,
-            identification: (pattern >> 48) as u16,
-            ..Flow::default()
-        }
+        let ports = self.pool.ports.len() as u64;
+        let host = self.pool.hosts[(place / ports) as usize];
+        let port = *self.pool.ports.start() + (place % ports) as u16;
+        let remote = self.pool.remotes[index as usize % self.pool.remotes.len()];
+        (Endpoint::new(host, port), Endpoint::new(remote, self.pool.remote_port))
+    }
+
+    /// 64 pseudorandom bits of a flow.
+    pub fn pattern(&self, index: u32) -> u64 {
+        siphash(self.seed, 2 << 32 | u64::from(index))
     }
 
     fn room(&self) -> u64 {
-        self.hosts.len() as u64 * PORTS
+        self.pool.hosts.len() as u64 * self.pool.ports.len() as u64
     }
-}
-
-fn usable(address: Ipv4Addr, prefix: u8) -> std::ops::RangeInclusive<u32> {
-    let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-    let (first, last) = (address.to_bits() & mask, address.to_bits() | !mask);
-    // RFC 3021: a /31 has no network and no broadcast address.
-    if prefix >= 31 { first..=last } else { first + 1..=last - 1 }
 }
 
 /// The inverse of `a` modulo `m`, if there is one (extended Euclid).
@@ -135,11 +156,10 @@ fn inverse(a: u64, m: u64) -> Option<u64> {
 }
 
 /// As many as the flow table may hold.
-pub(crate) const MAX_FLOWS: u32 = 4 << 20;
+pub const MAX_FLOWS: u32 = 4 << 20;
 /// So many flows of one host at most: a subscriber, not a second NAT.
 const FLOWS_PER_HOST: u32 = 64;
-const FIRST_PORT: u64 = 1024;
-const PORTS: u64 = 65_536 - FIRST_PORT;
+const FIRST_PORT: u16 = 1024;
 /// The echo port, as in RFC 2544 appendix C.
 const REMOTE_PORT: u16 = 7;
 
@@ -147,45 +167,55 @@ const REMOTE_PORT: u16 = 7;
 mod tests {
     use super::*;
     use std::collections::HashSet;
+    use std::net::IpAddr;
 
-    const REMOTE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+    fn address(text: &str) -> Address {
+        text.parse::<IpAddr>().unwrap().into()
+    }
+
+    fn plan(flows: u32, prefix: &str, gateway: &str, seed: u64) -> Result<Plan, PlanError> {
+        let remotes = [address("198.51.100.2")];
+        let gateway = Some(address(gateway));
+        let pool = Pool::for_flows(flows, prefix.parse().unwrap(), gateway, &remotes);
+        Plan::new(flows, pool, seed)
+    }
 
     #[test]
     fn endpoints_are_unique_and_lead_back_to_their_flow() {
-        let first = Ipv4Addr::new(10, 0, 0, 2);
-        let gateway = Ipv4Addr::new(10, 0, 0, 5);
-        let plan = Plan::new(10_000, first, 16, Some(gateway), &[REMOTE], 42).unwrap();
-        assert_eq!(plan.hosts(), 157);
-        assert!(plan.has_host(first) && !plan.has_host(gateway));
-        let mut seen = HashSet::new();
-        for index in 0..10_000 {
-            let inside = plan.record(index).inside();
-            assert!(plan.has_host(*inside.ip()) && inside.port() >= 1024, "{inside}");
-            assert_eq!(plan.index_of(inside), Some(index));
-            assert!(seen.insert(inside));
+        for (prefix, gateway) in [("10.0.0.2/16", "10.0.0.5"), ("2001:db8::2/64", "2001:db8::5")] {
+            let plan = plan(10_000, prefix, gateway, 42).unwrap();
+            assert_eq!(plan.hosts().len(), 157);
+            assert!(!plan.has_host(address(gateway)));
+            let mut seen = HashSet::new();
+            for index in 0..10_000 {
+                let (inside, _) = plan.endpoints(index);
+                assert!(plan.has_host(inside.address) && inside.port >= 1024, "{inside}");
+                assert_eq!(plan.index_of(inside), Some(index));
+                assert!(seen.insert(inside));
+            }
         }
     }
 
     #[test]
     fn the_same_seed_gives_the_same_flows() {
-        let plan =
-            |seed| Plan::new(99, Ipv4Addr::new(10, 0, 0, 2), 24, None, &[REMOTE], seed).unwrap();
-        let endpoints = |plan: Plan| (0..99).map(|i| plan.record(i).inside()).collect::<Vec<_>>();
-        assert_eq!(endpoints(plan(1)), endpoints(plan(1)));
-        assert_ne!(endpoints(plan(1)), endpoints(plan(2)));
+        let endpoints = |seed| {
+            let plan = plan(99, "10.0.0.2/24", "10.0.0.1", seed).unwrap();
+            (0..99).map(|index| plan.endpoints(index)).collect::<Vec<_>>()
+        };
+        assert_eq!(endpoints(1), endpoints(1));
+        assert_ne!(endpoints(1), endpoints(2));
     }
 
     #[test]
     fn hosts_wrap_around_to_the_start_of_the_prefix() {
-        let plan = Plan::new(64 * 6, Ipv4Addr::new(10, 0, 0, 4), 29, None, &[REMOTE], 1).unwrap();
-        let hosts: Vec<_> =
-            (0..=7).filter(|i| plan.has_host(Ipv4Addr::new(10, 0, 0, *i))).collect();
-        assert_eq!(hosts, [1, 2, 3, 4, 5, 6]);
+        let found = hosts("10.0.0.4/29".parse().unwrap(), None, 99);
+        let expected: Vec<Address> = (1..=6).map(|i| address(&format!("10.0.0.{i}"))).collect();
+        assert_eq!(found, expected);
     }
 
     #[test]
     fn a_prefix_too_small_is_refused() {
-        let one = |flows| Plan::new(flows, Ipv4Addr::new(10, 0, 0, 2), 32, None, &[REMOTE], 1);
+        let one = |flows| plan(flows, "10.0.0.2/32", "10.0.0.1", 1);
         assert!(one(64_512).is_ok());
         let refused = one(64_513).unwrap_err();
         assert_eq!(refused, PlanError::TooFewHosts { asked: 64_513, room: 64_512 });

@@ -15,6 +15,14 @@ pub struct Counters {
     pub unique: [u64; 2],
     /// Frames on the addresses of a flow whose trailer is destroyed.
     pub damaged: u64,
+    /// Frames that arrived after a later one of their flow, by direction.
+    pub reordered: [u64; 2],
+    /// Frames that arrived again, by direction.
+    pub duplicated: [u64; 2],
+    /// How many numbers the most delayed frame came late (RFC 4737's extent).
+    pub reorder_extent: u32,
+    /// Octets of the frames that arrived for the first time, untagged and with FCS, by direction.
+    pub octets: [u64; 2],
     /// The invariants.
     #[serde(flatten)]
     pub defects: Defects,
@@ -25,15 +33,16 @@ pub struct Counters {
 pub struct Defects {
     /// IPv4 header checksum wrong.
     pub bad_ip_csum: u64,
-    /// UDP checksum wrong, or absent though it was sent.
+    /// TCP, UDP or ICMP checksum wrong, or absent though it was sent.
     pub bad_l4_csum: u64,
     /// A length field that is not the one sent.
     pub bad_len: u64,
     /// Payload changed under a checksum that is right.
     pub bad_payload: u64,
-    /// TTL not lower by the number of hops.
+    /// TTL or hop limit not lower by the number of hops.
     pub bad_ttl: u64,
-    /// DSCP, ECN, identification, fragmentation bits or options changed.
+    /// DSCP, ECN, identification, fragmentation bits, options, flow label, TCP's numbers, flags and window, or ICMP's
+    /// type changed.
     pub bad_field: u64,
     /// Source not in the expected pool, or not the remote's own.
     pub bad_src_pool: u64,
@@ -45,7 +54,7 @@ pub struct Defects {
     pub clash: u64,
     /// Delivered to another inside host or port.
     pub wrong_flow: u64,
-    /// Arrived at a port where it must not.
+    /// Arrived where it must not, or at all though it must be refused.
     pub leak: u64,
     /// An inside address seen outside.
     pub untranslated: u64,
@@ -65,6 +74,21 @@ impl Counters {
     /// First arrivals in both directions.
     pub fn received(&self) -> u64 {
         self.unique.iter().sum()
+    }
+
+    /// Adds those of another phase.
+    pub fn add(&mut self, other: &Self) {
+        self.frames += other.frames;
+        self.control += other.control;
+        self.damaged += other.damaged;
+        self.reorder_extent = self.reorder_extent.max(other.reorder_extent);
+        for way in 0..2 {
+            self.unique[way] += other.unique[way];
+            self.reordered[way] += other.reordered[way];
+            self.duplicated[way] += other.duplicated[way];
+            self.octets[way] += other.octets[way];
+        }
+        self.defects.add(&other.defects);
     }
 
     /// Whether every frame that arrived is in exactly one class.
@@ -106,6 +130,13 @@ impl Defects {
     /// resolves its neighbours.
     pub fn of_content(&self) -> Self {
         Self { dup: 0, reorder: 0, late: 0, foreign: 0, other_run: 0, ..*self }
+    }
+
+    /// Counts what was found in one frame.
+    pub(super) fn count(&mut self, found: Found) {
+        for (bit, field) in self.fields_mut().into_iter().enumerate() {
+            *field += u64::from(found.0 >> bit & 1);
+        }
     }
 
     /// Adds those of another phase.
@@ -163,6 +194,56 @@ impl Defects {
     }
 }
 
+/// What was found in one frame: one bit for each invariant, in the order of [`Defects::named`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Found(u32);
+
+/// The invariants, as bits of [`Found`].
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Defect {
+    BadIpCsum,
+    BadL4Csum,
+    BadLen,
+    BadPayload,
+    BadTtl,
+    BadField,
+    BadSrcPool,
+    BadDst,
+    Remap,
+    Clash,
+    WrongFlow,
+    Leak,
+    Untranslated,
+    Dup,
+    Reorder,
+    Late,
+    Foreign,
+    OtherRun,
+}
+
+impl Found {
+    #[inline]
+    pub(super) fn note(&mut self, defect: Defect) {
+        self.0 |= 1 << defect as u32;
+    }
+
+    #[inline]
+    pub(super) fn note_if(&mut self, broken: bool, defect: Defect) {
+        self.0 |= u32::from(broken) << defect as u32;
+    }
+
+    #[inline]
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The names of what was found.
+    pub(super) fn names(self) -> Vec<&'static str> {
+        let named = Defects::default().named().into_iter().enumerate();
+        named.filter(|(bit, _)| self.0 >> bit & 1 != 0).map(|(_, (name, _))| name).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +258,14 @@ mod tests {
         for (name, value) in sum.named() {
             assert_eq!(json[name], value, "{name}");
         }
+        let mut found = Found::default();
+        found.note(Defect::BadIpCsum);
+        found.note(Defect::OtherRun);
+        found.note_if(true, Defect::Clash);
+        assert_eq!(found.names(), ["bad_ip_csum", "clash", "other_run"]);
+        let mut counted = Defects::default();
+        counted.count(found);
+        assert_eq!((counted.bad_ip_csum, counted.clash, counted.other_run), (1, 1, 1));
         let one = sum;
         sum.add(&one);
         assert!(sum.named().iter().zip(one.named()).all(|(a, b)| a.1 == 2 * b.1));

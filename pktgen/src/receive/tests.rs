@@ -1,16 +1,18 @@
 //! A deliberately broken translator in plain Rust: each damage shows in exactly its counter.
 
-use std::net::SocketAddrV4;
-
 use super::*;
 use crate::checksum::Sum;
-use crate::flow::Plan;
-use crate::transmit::Composer;
+use crate::endpoint::Endpoint;
+use crate::flow::{Kind, Plan, Pool, Protocol, Sizes, Stream};
+use crate::transmit::{Composer, Route};
 
 const PORTS: [Mac; 4] =
     [[2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 3], [2, 0, 0, 0, 0, 4]];
 /// Inside port 0, the path's ports 1 and 2, outside port 3.
-const ROUTES: [(Mac, Mac); 2] = [(PORTS[0], PORTS[1]), (PORTS[3], PORTS[2])];
+const ROUTES: [Route; 2] = [
+    Route { source: PORTS[0], next_hops: [PORTS[1]; 2], vlan: None },
+    Route { source: PORTS[3], next_hops: [PORTS[2]; 2], vlan: None },
+];
 const POOL: [u8; 4] = [203, 0, 113, 1];
 const FLOWS: u32 = 10;
 
@@ -24,22 +26,17 @@ struct Rig {
 
 impl Rig {
     fn new(size: usize) -> Self {
-        let shape = Shape::new(size).unwrap();
-        let remote = Ipv4Addr::new(198, 51, 100, 2);
-        let plan = Plan::new(FLOWS, Ipv4Addr::new(10, 0, 0, 2), 24, None, &[remote], 7).unwrap();
-        let flows = Flows::new(plan, shape);
         let key = Key::new(7, 0);
         let expectation = Expectation {
-            sut: Sut::Nat44,
             hops: 1,
             pool: vec!["203.0.113.0/28".parse().unwrap()],
             macs: [PORTS[3], PORTS[0]],
+            vlans: [None; 2],
         };
-        let composer = Composer::new(ROUTES, shape, key);
         let mut rig = Self {
-            flows,
-            composer,
-            verifier: Verifier::new(expectation, shape, key),
+            flows: flows(size),
+            composer: Composer::new(ROUTES, key),
+            verifier: Verifier::new(expectation, 1, key),
             size,
             sent: 0,
         };
@@ -67,10 +64,16 @@ impl Rig {
         let mut frame = vec![0; self.size - 4];
         for k in 0..count {
             let (index, now) = (k % FLOWS, 1_000_000 + u64::from(k) * 100);
-            let flow = self.flows.flow_mut(index).unwrap();
-            assert!(self.composer.write(index, flow, direction, now, &mut frame));
+            assert!(self.composer.write(
+                &mut self.flows,
+                index,
+                direction,
+                Kind::Data,
+                now,
+                &mut frame
+            ));
             self.sent += 1;
-            let inside = flow.inside();
+            let inside = self.flows.inside(index);
             let mut frame = frame.clone();
             translate(&mut frame, direction, index, inside);
             for frame in damage(k, frame) {
@@ -93,10 +96,18 @@ impl Rig {
     }
 }
 
+fn flows(size: usize) -> Flows {
+    let remote = Address::v4(0xc633_6402);
+    let pool = Pool::for_flows(FLOWS, "10.0.0.2/24".parse().unwrap(), None, &[remote]);
+    let plan = Plan::new(FLOWS, pool, 7).unwrap();
+    let sizes = Sizes::one(size).unwrap();
+    Flows::new(vec![Stream::new("test", Protocol::Udp, Family::V4, sizes, plan, true)])
+}
+
 /// What a NAT44 does: rewrites the inside endpoint, lowers TTL, and puts its own hardware addresses in.
-fn translate(frame: &mut [u8], direction: Direction, index: u32, inside: SocketAddrV4) {
+fn translate(frame: &mut [u8], direction: Direction, index: u32, inside: Endpoint) {
     let (mac, address, at_address, at_port, port) = match direction {
-        Direction::Inward => (PORTS[0], inside.ip().octets(), 30, 36, inside.port()),
+        Direction::Inward => (PORTS[0], inside.address.low().to_be_bytes(), 30, 36, inside.port),
         Direction::Outward => (PORTS[3], POOL, 26, 34, 1024 + index as u16),
     };
     frame[..6].copy_from_slice(&mac);
@@ -161,10 +172,10 @@ fn intended_latency_counts_from_the_due_time() {
     let key = Key::new(7, 1);
     rig.flows.restart();
     rig.verifier.restart(key);
-    rig.composer = Composer::new(ROUTES, rig.verifier.shape, key);
+    rig.composer = Composer::new(ROUTES, key);
     // Due every 100 ns from 990_000; sent 10 µs late, on the way for 5 µs.
     let pacer = Pacer::new(990_000, 1_000_000, Some(crate::rate::Rate::per_second(1e7)));
-    rig.verifier.follow(Direction::Outward, pacer);
+    rig.verifier.follow(0, Direction::Outward, pacer);
     rig.outward(100, |_, frame| vec![frame]);
     let quantiles = rig.verifier.intended.quantiles();
     assert_eq!(rig.verifier.intended.count(), 100);
@@ -333,7 +344,7 @@ fn a_new_external_port_in_mid_flow_is_one_remap() {
 #[test]
 fn one_external_endpoint_for_two_flows_is_one_clash() {
     let mut rig = Rig::new(64);
-    rig.flows = Flows::new(rig.flows.plan().clone(), Shape::new(64).unwrap());
+    rig.flows = flows(64);
     rig.outward(1000, |k, mut frame| {
         if k % FLOWS == 3 {
             frame[34..36].copy_from_slice(&1024_u16.to_be_bytes());
@@ -349,11 +360,11 @@ fn one_external_endpoint_for_two_flows_is_one_clash() {
 #[test]
 fn an_inside_address_outside_is_untranslated() {
     let mut rig = Rig::new(64);
-    let inside = rig.flows.flow(3).unwrap().inside();
+    let inside = rig.flows.inside(3);
     rig.outward(1000, |k, mut frame| {
         if k % FLOWS == 3 {
-            frame[26..30].copy_from_slice(&inside.ip().octets());
-            frame[34..36].copy_from_slice(&inside.port().to_be_bytes());
+            frame[26..30].copy_from_slice(&inside.address.low().to_be_bytes());
+            frame[34..36].copy_from_slice(&inside.port.to_be_bytes());
             reseal(&mut frame);
         }
         vec![frame]
@@ -365,8 +376,7 @@ fn an_inside_address_outside_is_untranslated() {
 fn a_frame_at_the_port_it_was_sent_from_is_a_leak() {
     let mut rig = Rig::new(64);
     let mut frame = [0; 60];
-    let flow = rig.flows.flow_mut(0).unwrap();
-    rig.composer.write(0, flow, Direction::Outward, 0, &mut frame);
+    rig.composer.write(&mut rig.flows, 0, Direction::Outward, Kind::Data, 0, &mut frame);
     frame[..6].copy_from_slice(&PORTS[0]);
     rig.arrive(Direction::Inward, &frame, 0);
     assert_eq!(rig.found(), [("leak", 1)]);
@@ -384,8 +394,7 @@ fn frames_of_an_earlier_phase_are_late_and_of_another_run_other_run() {
     kept.iter().for_each(|frame| _ = rig.arrive(Direction::Outward, frame, 0));
     assert_eq!(rig.verifier.counters.defects.late, 10);
     let mut other = Rig::new(64);
-    other.verifier =
-        Verifier::new(rig.verifier.expectation.clone(), rig.verifier.shape, Key::new(8, 0));
+    other.verifier = Verifier::new(rig.verifier.expectation.clone(), 1, Key::new(8, 0));
     kept.iter().for_each(|frame| _ = other.arrive(Direction::Outward, frame, 0));
     assert_eq!(other.verifier.counters.defects.other_run, 10);
     assert!(other.verifier.counters.defects.are_none(), "strangers are nobody's defect");
@@ -424,9 +433,8 @@ proptest::proptest! {
         let mut rig = Rig::new(64);
         rig.arrive(Direction::Outward, &bytes, 0);
         let mut frame = [0; 60];
-        let flow = rig.flows.flow_mut(1).unwrap();
-        rig.composer.write(1, flow, Direction::Outward, 0, &mut frame);
-        let inside = flow.inside();
+        rig.composer.write(&mut rig.flows, 1, Direction::Outward, Kind::Data, 0, &mut frame);
+        let inside = rig.flows.inside(1);
         translate(&mut frame, Direction::Outward, 1, inside);
         frame[at] = value;
         let mut frame = frame.to_vec();

@@ -29,9 +29,13 @@ pub fn table(report: &Report) -> String {
     let mut row =
         |name: &str, value: String| writeln!(text, "{name:<18} {value}").unwrap_or_default();
     let settings = &report.settings;
-    let (flows, hosts, size) = (report.flows, settings.hosts, settings.size);
+    let (flows, hosts, size) = (report.flows, settings.hosts, &settings.size);
+    let kinds = settings.streams.join(", ");
     row("path", format!("{}, {}", settings.sut, settings.ports.join(" <-> ")));
-    row("traffic", format!("{flows} UDP flows of {hosts} hosts, {size} octets, {}", settings.load));
+    row(
+        "traffic",
+        format!("{flows} flows of {hosts} hosts ({kinds}), {size} octets, {}", settings.load),
+    );
     if let Some(learning) = report.learning {
         let (sent, misses, missing) = (learning.sent, learning.first_pass_misses, learning.missing);
         row("learning", format!("{sent} sent, {misses} missed at first, {missing} never came"));

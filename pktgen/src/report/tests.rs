@@ -6,7 +6,8 @@ fn settings() -> Settings {
     Settings {
         ports: vec!["net_ring_a".to_owned(), "net_ring_b".to_owned()],
         load: "100kpps".to_owned(),
-        size: 64,
+        size: "64".to_owned(),
+        streams: vec!["udp-ipv4".to_owned()],
         directions: vec!["outward", "inward"],
         sut: "nat44",
         hosts: 1,
@@ -23,6 +24,9 @@ fn outcome(received: u64, sent: u64) -> Outcome {
         received,
         lost: 10_000 - received,
         tx_short: 10_000 - sent,
+        tx_octets: sent * 64,
+        rx_octets: received * 64,
+        ..Way::default()
     };
     let trial = Trial {
         ways: vec![way],
@@ -30,7 +34,11 @@ fn outcome(received: u64, sent: u64) -> Outcome {
         counters: Counters { unique: [received, 0], ..Counters::default() },
         latency: Latency::new(),
         intended_latency: None,
-        send_error: Quantiles::default(),
+        streams: vec![],
+        variation: None,
+        send_error: Latency::new(),
+        involuntary_switches: 0,
+        disturbed: false,
     };
     Outcome { learning: None, warm_up: None, trial: Some(trial) }
 }

@@ -1,0 +1,69 @@
+//! Values of options.
+
+use std::time::Duration;
+
+/// Numbers with units `h`, `m`, `s` or `ms`, one after the other.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("'{text}' is no duration: write e.g. 10s, 500ms or 1m30s");
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let (number, tail) = rest.split_at(digits);
+        let unit = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit);
+        let ms: u64 = match unit {
+            "h" => 3_600_000,
+            "m" => 60_000,
+            "ms" => 1,
+            "s" => 1000,
+            _ => return Err(wrong()),
+        };
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        total += Duration::from_millis(number.checked_mul(ms).ok_or_else(wrong)?);
+        rest = tail;
+    }
+    if total.is_zero() || total > LONGEST { Err(wrong()) } else { Ok(total) }
+}
+
+/// A number of flows, with `k` or `M` for thousands and millions.
+pub(super) fn flows(text: &str) -> Result<u32, String> {
+    let (digits, factor) = match text.strip_suffix(['k', 'M']) {
+        Some(digits) if text.ends_with('k') => (digits, 1000),
+        Some(digits) => (digits, 1_000_000),
+        None => (text, 1),
+    };
+    let number = digits.replace('_', "").parse::<u32>().ok();
+    let number = number.and_then(|number| number.checked_mul(factor));
+    number.ok_or_else(|| format!("'{text}' is no number of flows: write e.g. 500, 64k or 1M"))
+}
+
+/// A year: nanoseconds stay far from the end of 64 bits.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read() {
+        for (text, ms) in [("10s", 10_000), ("500ms", 500), ("1m30s", 90_000), ("2h", 7_200_000)] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        for text in
+            ["", "10", "s", "0s", "1x", "-1s", "99999999999999999999s", "18446744073709551s"]
+        {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_flows_are_read() {
+        for (text, number) in [("1", 1), ("64k", 64_000), ("1M", 1_000_000), ("10_000", 10_000)] {
+            assert_eq!(flows(text), Ok(number), "{text}");
+        }
+        for text in ["", "k", "-1", "1G", "5000M", "1.5k"] {
+            assert!(flows(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+use std::time::Duration;
+
+use super::traffic::{Proto, Way};
+use super::*;
+use crate::flow::Direction;
+
+fn parse(arguments: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::iter::once("pktgen").chain(arguments.split_whitespace()))
+}
+
+#[test]
+fn the_command_line_of_the_contract_is_understood() {
+    let text = "run -p tap:name=a -p null --load 1Gbps --size 64,570:7,1518:1 --flows 10000 --proto udp,tcp,icmp \
+         --time 10s --ramp 2s --dir both --json out.json -q --seed 7 --core 1 --no-huge";
+    let cli = parse(text).unwrap();
+    assert_eq!((cli.global.ports.len(), cli.global.seed), (2, Some(7)));
+    let Command::Run(run) = cli.command;
+    assert_eq!((run.traffic.size.largest(), run.traffic.flows), (1518, 10_000));
+    assert_eq!(run.traffic.proto, [Proto::Udp, Proto::Tcp, Proto::Icmp]);
+    assert_eq!((run.time, run.ramp), (Duration::from_secs(10), Some(Duration::from_secs(2))));
+    assert_eq!((run.dir, run.dir.directions()), (Way::Both, Direction::BOTH.to_vec()));
+    for text in [
+        "-p null -p null --core 1 run --pool 203.0.113.0/28,198.51.100.10 --sut router",
+        "run --load poisson:50kpps --size imix --dir out2in",
+        "run -p null,ip=2001:db8::2/64,gw=2001:db8::1,vlan=100",
+    ] {
+        assert!(parse(text).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn what_does_not_exist_yet_is_refused() {
+    for text in [
+        "run --size 63",
+        "run --proto sctp",
+        "run --csv x",
+        "run --sut nat64",
+        "run -p vhost:x",
+        "verify",
+        "",
+    ] {
+        let error = parse(text).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{text}: {error}");
+    }
+}

@@ -1,0 +1,106 @@
+//! Options that describe traffic and the path, for every command that sends.
+
+use clap::{Args, ValueEnum};
+
+use super::{Failure, Global, parse};
+use crate::flow::{Direction, Protocol, Sizes};
+use crate::prefix::Prefix;
+use crate::receive::Sut;
+use crate::session::Session;
+use crate::setup::{self, Layout};
+
+/// What is sent, and through what.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Traffic {
+    /// Octets of a frame, FCS included: 64, imix (64:7,570:4,1518:1), or sizes with weights such as 64,570:7; where headers
+    /// and trailer need more (TCP 76, IPv6 84 and 96), more
+    #[arg(long, value_name = "SIZES", default_value = "64")]
+    pub(super) size: Sizes,
+    /// Number of flows, dealt out to protocols and families: 500, 64k, 1M
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = parse::flows)]
+    pub(super) flows: u32,
+    /// Protocols of the flows: udp, tcp, icmp
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "udp")]
+    pub(super) proto: Vec<Proto>,
+    /// Prefixes in which translated sources must lie
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    pub(super) pool: Vec<Prefix>,
+    /// What the tested system does with addresses [default: nat44 with gateways, nothing without]
+    #[arg(long, value_enum)]
+    pub(super) sut: Option<Kind>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum Proto {
+    Icmp,
+    Tcp,
+    Udp,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum Way {
+    Both,
+    In2out,
+    Out2in,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Kind {
+    Nat44,
+    Router,
+}
+
+impl Traffic {
+    /// The ports and flows of the command line.
+    pub(super) fn layout(&self, global: &Global) -> Result<Layout, Failure> {
+        let specs = global.ports.clone().try_into().map_err(|given: Vec<_>| {
+            Failure::Usage(format!("two ports are needed, -p IN -p OUT; given: {}", given.len()))
+        })?;
+        let mut protocols: Vec<Protocol> = self.proto.iter().map(|proto| (*proto).into()).collect();
+        let mut seen = Vec::new();
+        protocols.retain(|protocol| {
+            let is_new = !seen.contains(protocol);
+            seen.push(*protocol);
+            is_new
+        });
+        let traffic = setup::Traffic { flows: self.flows, protocols, sizes: self.size.clone() };
+        let seed = global.seed.unwrap_or_else(rand::random);
+        Ok(Layout::new(specs, self.sut.map(Sut::from), self.pool.clone(), &traffic, seed)?)
+    }
+}
+
+impl Global {
+    /// Opens the ports of a layout.
+    pub(super) fn open(&self, layout: Layout) -> Result<Session, Failure> {
+        Ok(Session::open(layout, self.core, self.no_huge)?)
+    }
+}
+
+impl Way {
+    pub(super) fn directions(self) -> Vec<Direction> {
+        match self {
+            Self::Both => Direction::BOTH.to_vec(),
+            Self::In2out => vec![Direction::Outward],
+            Self::Out2in => vec![Direction::Inward],
+        }
+    }
+}
+
+impl From<Proto> for Protocol {
+    fn from(proto: Proto) -> Self {
+        match proto {
+            Proto::Icmp => Self::Icmp,
+            Proto::Tcp => Self::Tcp,
+            Proto::Udp => Self::Udp,
+        }
+    }
+}
+
+impl From<Kind> for Sut {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Nat44 => Self::Nat44,
+            Kind::Router => Self::Router,
+        }
+    }
+}
