@@ -56,6 +56,11 @@ impl Dispatch {
         }
     }
 
+    /// The ways to other workers.
+    pub fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
     /// Takes every settled packet out of the burst and does what its verdict says.
     #[inline]
     pub fn run(

@@ -101,7 +101,9 @@ impl Egress {
             burst.drop(slot, DropReason::TxFull);
             return;
         }
-        let arrival = Arrival { hairpin: true, ..burst.arrival[slot] };
+        let key = &burst.meta[slot].key;
+        let query = if key.is_query() { key.source_port } else { 0 };
+        let arrival = Arrival { hairpin: true, query, ..burst.arrival[slot] };
         self.hairpins.push_back((burst.take(slot), arrival));
     }
 

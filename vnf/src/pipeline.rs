@@ -67,6 +67,7 @@ impl Pipeline {
         forward.run(burst, flows, tables, now);
         watch.lap(3, burst, outlets.counters);
         egress.run(burst, flows, tables, outlets.transmit, outlets.counters, now);
+        nat.take_back(burst, flows, tables, dispatch.lanes(), now);
         dispatch.run(burst, flows, tables, outlets, now);
         while let Some(matched) = acl.next_match() {
             (outlets.tell)(Event::RuleMatched(matched));

@@ -170,6 +170,7 @@ impl Worker {
                     }
                     match lanes.take(from, id)? {
                         Parcel::Flow(packet, arrival) => return Some((packet, arrival)),
+                        Parcel::Refused(key) => self.pipeline.flows.take_back(&key, now),
                         Parcel::Ready(packet, port, account) => {
                             ready[ready_count] = Some((packet, port, account));
                             ready_count += 1;

@@ -63,7 +63,7 @@ impl Burst {
     #[inline]
     pub fn receive(&mut self, queue: &mut RxQueue, port: PortId) -> usize {
         let count = queue.receive(&mut self.packets.0);
-        self.arrival.0 = [Arrival { port, hairpin: false }; BURST];
+        self.arrival.0 = [Arrival { port, hairpin: false, query: 0 }; BURST];
         self.octets = 0;
         for packet in self.packets.0[..count].iter().flatten() {
             self.octets += packet.len();
@@ -160,6 +160,14 @@ impl Burst {
         let slot = self.settled.next()?;
         let packet = self.packets[slot].take().expect("a settled slot holds a packet");
         Some((packet, self.verdicts[slot], slot))
+    }
+
+    /// The settled packets that are dropped, answered or not, with the reason.
+    pub fn refused(&self) -> impl Iterator<Item = (Slot, DropReason)> + '_ {
+        self.settled.into_iter().filter_map(|slot| match self.verdicts[slot] {
+            Verdict::Drop(reason) | Verdict::Reject(_, reason) => Some((slot, reason)),
+            _ => None,
+        })
     }
 
     /// Where all packets came in, if it is the same way for all of them.

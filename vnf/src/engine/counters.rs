@@ -61,19 +61,22 @@ pub enum CloseCause {
     Cleared,
     /// The configuration no longer allows or translates it like this.
     Reconfigured,
+    /// Its first packet was for another internal host, and was dropped on the way there.
+    Refused,
     /// Nothing came for its timeout.
     TimedOut,
 }
 
 impl CloseCause {
     /// Every cause, in order.
-    pub const ALL: [Self; 3] = [Self::Cleared, Self::Reconfigured, Self::TimedOut];
+    pub const ALL: [Self; 4] = [Self::Cleared, Self::Reconfigured, Self::Refused, Self::TimedOut];
 
     /// The cause's name in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cleared => "cleared",
             Self::Reconfigured => "reconfigured",
+            Self::Refused => "refused",
             Self::TimedOut => "timed-out",
         }
     }

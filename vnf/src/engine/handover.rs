@@ -7,12 +7,15 @@ use dpdk_bindings::mbuf::Mbuf;
 
 use super::counters::Counter;
 use super::ids::{Arrival, PortId, WorkerId};
+use super::meta::FlowKey;
 use super::transmit::Account;
 
 /// A packet for another worker.
 pub enum Parcel {
     /// Its flow belongs there: to be taken through the pipeline.
     Flow(Mbuf, Arrival),
+    /// No packet: the first one of this flow, which this worker hairpinned, was refused where it came in again.
+    Refused(FlowKey),
     /// It is ready, but the port's transmit queue belongs there.
     Ready(Mbuf, PortId, Account),
 }
@@ -61,6 +64,12 @@ impl Lanes {
                 Err(parcel)
             }
         }
+    }
+
+    /// Tells another worker that what it hairpinned was refused, if there is room.
+    pub fn refuse(&self, from: WorkerId, to: WorkerId, key: FlowKey) {
+        // Without room the session that came to nothing lives to its timeout.
+        let _ = self.lanes[from.index()][to.index()].ring.push(Parcel::Refused(key));
     }
 
     /// The next packet from one worker to another.

@@ -19,6 +19,8 @@ pub struct Arrival {
     pub port: PortId,
     /// Whether it has been translated since, and enters again as if from outside (RFC 4787 REQ-9).
     pub hairpin: bool,
+    /// The identifier of such an ICMP query before: whose it is tells whom the query is for (RFC 7857 section 12).
+    pub query: u16,
 }
 
 /// A port or an 802.1Q sub-interface of one.

@@ -1,6 +1,7 @@
 //! What the stages know about one packet: a cache line.
 
 use super::ids::{InterfaceId, NextHopId, SessionId};
+use crate::wire::protocol;
 
 /// The address family of a packet.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -33,6 +34,11 @@ pub struct FlowKey {
 }
 
 impl FlowKey {
+    /// Whether this is an ICMP query on IPv4, which asks nobody's identifier but its own.
+    pub fn is_query(&self) -> bool {
+        self.protocol == protocol::ICMP && self.destination_port == 0
+    }
+
     /// The key of the packets that answer this one.
     pub fn reversed(&self) -> Self {
         Self {

@@ -17,7 +17,8 @@ pub mod unsolicited;
 use crate::config::{Filtering, NatRole};
 use crate::engine::burst::{Burst, Origin};
 use crate::engine::counters::CloseCause;
-use crate::engine::ids::{InterfaceId, NextHopId, SessionId, Tick, WorkerId};
+use crate::engine::handover::Lanes;
+use crate::engine::ids::{Arrival, InterfaceId, NextHopId, SessionId, Tick, WorkerId};
 use crate::engine::interfaces::Interface;
 use crate::engine::mask::{Mask, Slot};
 use crate::engine::meta::{Direction, Family, FlowKey, Form, Kind, Meta};
@@ -31,7 +32,7 @@ pub use deterministic::Deterministic;
 pub use external_ports::ExternalPorts;
 pub use layout::Layout;
 pub use ownership::Ownership;
-pub use table::{NatTable, OutboundRule};
+pub use table::{Endpoint, NatTable, OutboundRule};
 
 /// The NAT stage of one worker.
 pub struct Nat {
@@ -83,10 +84,38 @@ impl Nat {
             let meta = &burst.meta[slot];
             let owner = match for_pool(meta, tables) {
                 true => self.ownership.of_pair(&meta.key),
-                false => self.owner(meta, tables),
+                false => self.owner(meta, burst.arrival[slot], tables),
             };
             if owner != self.worker {
                 burst.settle(slot, Verdict::HandOver(owner));
+            }
+        }
+    }
+
+    /// Gives back what hairpinned packets have cost their senders that came to nothing. What only the other host's
+    /// filtering refuses has its use: it lets that host in; so does a query, whosever its identifier is.
+    #[inline]
+    pub fn take_back(
+        &self,
+        burst: &Burst,
+        flows: &mut Flows,
+        tables: &Tables,
+        lanes: &Lanes,
+        now: Tick,
+    ) {
+        if matches!(burst.origin, Origin::HandedOver | Origin::Hairpin) {
+            for (slot, reason) in burst.refused() {
+                let meta = &burst.meta[slot];
+                let lets_in = reason == DropReason::NatFiltered
+                    || reason == DropReason::NatNoMapping && meta.key.is_query();
+                if meta.ingress == InterfaceId::HAIRPIN && meta.kind == Kind::Flow && !lets_in {
+                    let key = meta.key.reversed();
+                    let sender = (key.destination[0], key.destination_port);
+                    match self.ownership.of_external(&tables.nat, key.protocol, sender) {
+                        owner if owner == self.worker => flows.take_back(&key, now),
+                        owner => lanes.refuse(self.worker, owner, key),
+                    }
+                }
             }
         }
     }
@@ -104,7 +133,7 @@ impl Nat {
                 Origin::Held => false,
             };
             if steered {
-                let owner = self.owner(meta, tables);
+                let owner = self.owner(meta, burst.arrival[slot], tables);
                 if owner != self.worker {
                     burst.settle(slot, Verdict::HandOver(owner));
                 }
@@ -113,10 +142,10 @@ impl Nat {
     }
 
     /// The owner of a packet's flow, as far as the packet tells.
-    fn owner(&self, meta: &Meta, tables: &Tables) -> WorkerId {
+    fn owner(&self, meta: &Meta, arrival: Arrival, tables: &Tables) -> WorkerId {
         let key = &meta.key;
         if for_pool(meta, tables) {
-            let external = (key.destination[0], key.destination_port);
+            let external = asked_for(key, arrival);
             return self.ownership.of_external(&tables.nat, key.protocol, external);
         }
         let internal = tables.interfaces.role(meta.ingress) == Some(NatRole::Internal);
@@ -211,7 +240,9 @@ impl Nat {
                         return UNMATCHED;
                     }
                     Some(NatRole::External) => {
-                        if let Some(decision) = self.admit(meta, flows, tables)? {
+                        if let Some(decision) =
+                            self.admit(meta, burst.arrival[slot], flows, tables)?
+                        {
                             return Ok(decision);
                         }
                     }
@@ -322,14 +353,20 @@ impl Nat {
     fn admit(
         &self,
         meta: &mut Meta,
+        arrival: Arrival,
         flows: &Flows,
         tables: &Tables,
     ) -> Result<Option<Decision>, Verdict> {
         let key = meta.key;
         let external = (key.destination[0], key.destination_port);
+        let asks = is_query(meta);
         let (internal, mapping) = match tables.nat.fixed_internal(key.protocol, external) {
             Some(internal) => (internal, NIL),
-            None => match flows.mappings.of_external(key.protocol, external) {
+            // Whoever asks an own address asks the VNF, whoever else has the identifier.
+            None if asks && forward::is_local(&key, tables) => return Ok(None),
+            None => match flows.mappings.of_external(key.protocol, asked_for(&key, arrival)) {
+                // The identifier stays that of who asks.
+                Some(id) if asks => ((flows.mappings.mapping(id).internal().0, 0), id),
                 Some(id) => (flows.mappings.mapping(id).internal(), id),
                 None if forward::is_local(&key, tables) => return Ok(None),
                 None => return Err(Verdict::Drop(unmapped(key.protocol))),
@@ -340,6 +377,12 @@ impl Nat {
             let admitted = match tables.nat.filtering() {
                 Filtering::EndpointIndependent => true,
                 Filtering::AddressDependent => flows.has_contact(mapping, remote),
+                // Queries have no port to depend on: the host has asked that address with the identifier asked for.
+                Filtering::AddressAndPortDependent if asks => {
+                    let identifier = asked_for(&key, arrival).1;
+                    let answer = FlowKey { source_port: 0, destination_port: identifier, ..key };
+                    flows.sessions.find_one(&answer).is_some()
+                }
                 Filtering::AddressAndPortDependent => false,
             };
             if !admitted {
@@ -417,6 +460,16 @@ fn for_pool(meta: &Meta, tables: &Tables) -> bool {
     meta.key.family == Family::Ipv4
         && tables.nat.is_external(meta.key.destination[0])
         && tables.interfaces.role(meta.ingress) == Some(NatRole::External)
+}
+
+/// The external endpoint that a packet is for; of an ICMP query the one that has its identifier (RFC 7857 section 12).
+fn asked_for(key: &FlowKey, arrival: Arrival) -> Endpoint {
+    let port = match (key.is_query(), arrival.hairpin) {
+        (true, true) => arrival.query,
+        (true, false) => key.source_port,
+        (false, _) => key.destination_port,
+    };
+    (key.destination[0], port)
 }
 
 /// Whether an ICMP message asks something that NAT can carry (RFC 5508 REQ-1).

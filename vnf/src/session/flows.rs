@@ -245,7 +245,8 @@ impl Flows {
         let session = self.sessions.session(id);
         let (state, opened_by) = (session.tcp_state(), session.opened_by());
         let remote = session.key(Direction::Outbound).destination[0];
-        let clean = cause == CloseCause::TimedOut && state == TcpState::Closing;
+        let clean = cause == CloseCause::TimedOut && state == TcpState::Closing
+            || cause == CloseCause::Refused; // nobody has seen it
         let keeps_mapping = session.keeps_mapping();
         let closed = self.sessions.close(id);
         if closed.mapping != NIL
@@ -269,6 +270,16 @@ impl Flows {
         self.turnover.closed[cause as usize] += 1;
     }
 
+    /// Ends a session that was opened just now and has come to nothing; answers to it would have this key.
+    #[cold]
+    pub fn take_back(&mut self, answer: &FlowKey, now: Tick) {
+        if let Some((id, Direction::Inbound)) = self.sessions.find_one(answer)
+            && self.sessions.tally(id, now).is_some_and(|t| t.age_s == 0 && t.packets[1] == 0)
+        {
+            self.close(id, CloseCause::Refused, now);
+        }
+    }
+
     /// Notes that a host got no session for this packet, seen from its side.
     #[cold]
     pub fn refused(&mut self, reason: DropReason, key: &FlowKey, now: Tick) {
@@ -284,12 +295,13 @@ impl Flows {
         let session = self.sessions.session(id);
         let Some(external) = session.external() else { return };
         let key = session.real_key(Direction::Outbound);
-        let internal = (key.source[0], key.source_port);
-        let sharing = match self.sessions.mapping_of(id) {
-            NIL => None,
+        let (internal, external, sharing) = match self.sessions.mapping_of(id) {
+            NIL => ((key.source[0], key.source_port), external, None),
             mapping => {
-                let sharing = self.mappings.mapping(mapping).sessions();
-                Some(if event == Recorded::Closed { sharing - 1 } else { sharing })
+                // A query from outside has an identifier of its own; on record is whose mapping it came through.
+                let mapping = self.mappings.mapping(mapping);
+                let others = u32::from(event == Recorded::Closed);
+                (mapping.internal(), mapping.external(), Some(mapping.sessions() - others))
             }
         };
         let protocol = key.protocol;
@@ -369,7 +381,9 @@ impl Flows {
         let internal = (key.source[0], key.source_port);
         match self.sessions.mapping_of(id) {
             NIL => tables.nat.fixed_internal(key.protocol, external) == Some(internal),
-            _ => self.may_keep(key.protocol, external, tables),
+            mapping => {
+                self.may_keep(key.protocol, self.mappings.mapping(mapping).external(), tables)
+            }
         }
     }
 

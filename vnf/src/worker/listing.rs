@@ -9,9 +9,9 @@ use crate::engine::message::{
 };
 use crate::engine::meta::{Direction, Family, FlowKey};
 use crate::forward;
-use crate::session::Sessions;
 use crate::session::tcp::TcpState;
 use crate::session::timeouts::Timeouts;
+use crate::session::{Flows, NIL};
 
 impl Worker {
     /// Fills in what a listing command asks for and sends it back.
@@ -87,8 +87,9 @@ impl Worker {
     }
 
     fn list_sessions(&self, page: &mut Page<SessionRecord>, now: Tick) {
-        let (sessions, timeouts) = (&self.pipeline.flows.sessions, &self.tables.timeouts);
-        visit(page, sessions.capacity(), |id| record(sessions, SessionId(id), timeouts, now));
+        let (flows, timeouts) = (&self.pipeline.flows, &self.tables.timeouts);
+        let capacity = flows.sessions.capacity();
+        visit(page, capacity, |id| record(flows, SessionId(id), timeouts, now));
     }
 
     fn clear(&mut self, page: &mut Page<SessionRecord>, now: Tick) {
@@ -99,7 +100,7 @@ impl Worker {
         while page.from < end && cleared < CLEARED_PER_COMMAND {
             let id = SessionId(page.from);
             page.from += 1;
-            let record = record(&flows.sessions, id, &timeouts, now);
+            let record = record(flows, id, &timeouts, now);
             if record.is_some_and(|record| record.admitted_by(&filter)) {
                 flows.close(id, CloseCause::Cleared, now);
                 cleared += 1;
@@ -184,16 +185,15 @@ impl Row for HostRecord {
     }
 }
 
-fn record(
-    sessions: &Sessions,
-    id: SessionId,
-    timeouts: &Timeouts,
-    now: Tick,
-) -> Option<SessionRecord> {
-    let tally = sessions.tally(id, now)?;
-    let session = sessions.session(id);
+fn record(flows: &Flows, id: SessionId, timeouts: &Timeouts, now: Tick) -> Option<SessionRecord> {
+    let tally = flows.sessions.tally(id, now)?;
+    let session = flows.sessions.session(id);
     let key: FlowKey = session.real_key(Direction::Outbound);
-    let external = session.external().filter(|_| key.family == Family::Ipv4);
+    let external = match tally.mapping {
+        NIL => session.external().filter(|_| key.family == Family::Ipv4),
+        // A query from outside has an identifier of its own.
+        mapping => Some(flows.mappings.mapping(mapping).external()),
+    };
     let state = match session.tcp_state() {
         TcpState::None => "active",
         state => state.name(),

@@ -236,6 +236,33 @@ fn hairpinned_fragments_pass_in_every_order() {
 }
 
 #[test]
+fn fragments_of_hairpinned_queries_pass_in_every_order() {
+    for_workers(|workers| {
+        for order in ORDERS {
+            let open = Config::new("nat44.toml").nat44("filtering = \"endpoint-independent\"");
+            let mut vnf = Harness::new(open, workers);
+            let question = ping("10.0.0.3:6", "203.0.113.7");
+            vnf.send("lan", &question);
+            let there = vnf.expect_translated("wan", &question);
+            let out = ping(format!("10.0.0.2:{}", there.port()), "198.51.100.10");
+            let out = out.payload(&[0x5a; 2992]);
+            let parts = cut(&out, 64, &THIRDS);
+            for part in order {
+                send(&mut vnf, "lan", &out, &parts[part]);
+            }
+            let external = source_of(vnf.peek("lan"));
+            let arrived = out.from(external).between("198.51.100.10", "10.0.0.3");
+            let expected = cut(&arrived, 63, &THIRDS);
+            expect(&mut vnf, "lan", &expected[0]);
+            for part in order.into_iter().filter(|part| *part != 0) {
+                expect(&mut vnf, "lan", &expected[part]);
+            }
+            vnf.counted(["3 sessions_opened", "wan.transmitted", "3 lan.transmitted"]);
+        }
+    });
+}
+
+#[test]
 fn first_fragments_that_never_come_cost_a_bounded_number_of_buffers() {
     let mut vnf = Harness::new("nat44.toml", 1);
     for id in 0..500 {

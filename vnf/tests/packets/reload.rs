@@ -182,7 +182,8 @@ fn no_endpoint_has_two_owners_after_the_pool_changed() {
                     vnf.discard();
                 }
             }
-            assert!(owners.len() >= 24);
+            // One of three workers may have all hosts, and twenty ports of an address.
+            assert!(owners.len() >= 16, "{}", owners.len());
         }
     });
 }
@@ -326,6 +327,12 @@ fn hairpinned_flows_live_on() {
         vnf.expect("lan", &udp(a, "10.0.0.3:6000"));
         vnf.send("lan", &udp("10.0.0.3:6000", a));
         vnf.expect("lan", &udp(b, "10.0.0.2:5000"));
+        let id = flow(&mut vnf, &ping("10.0.0.3:6", "203.0.113.7")).port();
+        let request = ping(format!("10.0.0.2:{id}"), "198.51.100.10");
+        vnf.send("lan", &request);
+        let seen = vnf.peek("lan").source();
+        let request_there = request.from(seen).between("198.51.100.10", "10.0.0.3");
+        vnf.expect("lan", &request_there);
         vnf.forget_counts();
         for _ in 0..2 {
             vnf.reload(config());
@@ -333,7 +340,11 @@ fn hairpinned_flows_live_on() {
             vnf.expect("lan", &udp(b, "10.0.0.2:5000"));
             vnf.send("lan", &udp("10.0.0.2:5000", b));
             vnf.expect("lan", &udp(a, "10.0.0.3:6000"));
+            vnf.send("lan", &request_there.reply());
+            vnf.expect("lan", &request.reply());
+            vnf.send("lan", &request);
+            vnf.expect("lan", &request_there);
         }
-        vnf.counted(["4 lan.transmitted"]);
+        vnf.counted(["8 lan.transmitted"]);
     });
 }
