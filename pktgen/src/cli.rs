@@ -1,6 +1,8 @@
 //! The command line (pktgen.md section 4.4): what every command takes; each command has its own file.
 
+mod nat;
 mod parse;
+mod probe;
 mod run;
 mod traffic;
 
@@ -8,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::control::{Hook, HookError};
 use crate::measure::Unresolved;
 use crate::port::Spec;
 use crate::session::SessionError;
@@ -46,10 +49,15 @@ struct Global {
     /// Makes flows, patterns and keys; the same seed gives the same packets [default: random]
     #[arg(long, value_name = "N", global = true)]
     seed: Option<u64>,
+    /// Command that controls the tested system: flush=CMD, reload=CMD, stats=CMD, or CMD, which gets the word as its argument
+    #[arg(long, value_name = "CMD", global = true)]
+    hook: Vec<Hook>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Find out what a NAT does, and how well
+    Nat(nat::Nat),
     /// Send flows at a rate, verify every packet, measure loss and latency
     Run(run::Run),
 }
@@ -67,6 +75,7 @@ impl Cli {
     /// Does what was asked; the exit status is that of pktgen.md section 4.4.
     pub fn run(self) -> u8 {
         let done = match &self.command {
+            Command::Nat(command) => command.run(&self.global),
             Command::Run(command) => command.run(&self.global),
         };
         done.unwrap_or_else(|failure| {
@@ -94,6 +103,15 @@ impl From<LayoutError> for Failure {
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         Self::Environment(error.into())
+    }
+}
+
+impl From<HookError> for Failure {
+    fn from(error: HookError) -> Self {
+        match error {
+            HookError::Missing(..) => Self::Usage(error.to_string()),
+            HookError::Failed { .. } | HookError::NoSessions(_) => Self::Environment(error.into()),
+        }
     }
 }
 

@@ -180,6 +180,11 @@ impl Engine {
         self.sides.iter().find_map(|side| side.host.silent_gateway())
     }
 
+    /// The ports and the buffers, for who sends and receives by himself.
+    pub(crate) fn ports(&mut self) -> (&mut [Side; 2], &Mempool) {
+        (&mut self.sides, &self.pool)
+    }
+
     fn receive(&mut self, direction: Direction, clock: &impl Clock) {
         // What goes outward arrives at the outside port.
         let Side { rx, tx, host } = &mut self.sides[direction.reversed() as usize];

@@ -134,7 +134,8 @@ impl Host {
         }
     }
 
-    fn tagged(&self, mut frame: Vec<u8>) -> Vec<u8> {
+    /// A frame with the port's tag, where it has one.
+    pub(crate) fn tagged(&self, mut frame: Vec<u8>) -> Vec<u8> {
         if let Some(vlan) = self.vlan {
             let [high, low] = vlan.to_be_bytes();
             frame.splice(12..12, [0x81, 0x00, high, low]);

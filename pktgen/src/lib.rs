@@ -5,6 +5,7 @@
 
 pub mod checksum;
 pub mod cli;
+pub mod control;
 pub mod endpoint;
 pub mod engine;
 pub mod flow;
@@ -12,8 +13,10 @@ pub mod frame;
 pub mod host;
 pub mod latency;
 pub mod measure;
+pub mod nat;
 pub mod port;
 pub mod prefix;
+pub mod probe;
 pub mod rate;
 pub mod receive;
 pub mod report;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::traffic::{Traffic, Way};
 use super::{Failure, Global, environment, parse};
@@ -94,8 +95,7 @@ pub(super) fn print_tick(quiet: bool) -> impl FnMut(Tick) {
 
 fn publish(report: &Report, global: &Global) -> Result<(), Failure> {
     if let Some(path) = &global.json {
-        write_json(report, path)
-            .map_err(|error| environment(&format!("{}: {error}", path.display())))?;
+        write_json(report, path)?;
     }
     let text = table(report);
     if global.quiet {
@@ -107,8 +107,12 @@ fn publish(report: &Report, global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_json(report: &Report, path: &Path) -> anyhow::Result<()> {
-    let mut text = serde_json::to_string_pretty(report)?;
-    text.push('\n');
-    Ok(std::fs::write(path, text)?)
+/// Writes a record as JSON.
+pub(super) fn write_json(record: &impl Serialize, path: &Path) -> Result<(), Failure> {
+    let write = || -> anyhow::Result<()> {
+        let mut text = serde_json::to_string_pretty(record)?;
+        text.push('\n');
+        Ok(std::fs::write(path, text)?)
+    };
+    write().map_err(|error| environment(&format!("{}: {error}", path.display())))
 }

@@ -14,7 +14,7 @@ fn the_command_line_of_the_contract_is_understood() {
          --time 10s --ramp 2s --dir both --json out.json -q --seed 7 --core 1 --no-huge";
     let cli = parse(text).unwrap();
     assert_eq!((cli.global.ports.len(), cli.global.seed), (2, Some(7)));
-    let Command::Run(run) = cli.command;
+    let Command::Run(run) = cli.command else { panic!("no run") };
     assert_eq!((run.traffic.size.largest(), run.traffic.flows), (1518, 10_000));
     assert_eq!(run.traffic.proto, [Proto::Udp, Proto::Tcp, Proto::Icmp]);
     assert_eq!((run.time, run.ramp), (Duration::from_secs(10), Some(Duration::from_secs(2))));

@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Failure, Global, parse};
 use crate::flow::{Direction, Protocol, Sizes};
+use crate::port::Spec;
 use crate::prefix::Prefix;
 use crate::receive::Sut;
 use crate::session::Session;
@@ -53,9 +54,7 @@ pub(super) enum Kind {
 impl Traffic {
     /// The ports and flows of the command line.
     pub(super) fn layout(&self, global: &Global) -> Result<Layout, Failure> {
-        let specs = global.ports.clone().try_into().map_err(|given: Vec<_>| {
-            Failure::Usage(format!("two ports are needed, -p IN -p OUT; given: {}", given.len()))
-        })?;
+        let specs = global.two_ports()?;
         let mut protocols: Vec<Protocol> = self.proto.iter().map(|proto| (*proto).into()).collect();
         let mut seen = Vec::new();
         protocols.retain(|protocol| {
@@ -70,6 +69,13 @@ impl Traffic {
 }
 
 impl Global {
+    /// The two ports given.
+    pub(super) fn two_ports(&self) -> Result<[Spec; 2], Failure> {
+        self.ports.clone().try_into().map_err(|given: Vec<_>| {
+            Failure::Usage(format!("two ports are needed, -p IN -p OUT; given: {}", given.len()))
+        })
+    }
+
     /// Opens the ports of a layout.
     pub(super) fn open(&self, layout: Layout) -> Result<Session, Failure> {
         Ok(Session::open(layout, self.core, self.no_huge)?)

@@ -1,11 +1,19 @@
 //! Time as the worker reads it.
 
+use std::thread;
+use std::time::Duration;
+
 use dpdk_bindings::cpu;
 
 /// Nanoseconds since some start.
 pub trait Clock {
     /// The time now.
     fn now(&self) -> u64;
+
+    /// Lets this many nanoseconds pass without need of the processor.
+    fn sleep(&self, ns: u64) {
+        thread::sleep(Duration::from_nanos(ns));
+    }
 }
 
 /// The processor's time-stamp counter.

@@ -3,6 +3,7 @@
 //! They need root and `/dev/net/tun`; without, each test says that it is skipped.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod config;
 mod namespace;
 mod vnf;
@@ -10,9 +11,10 @@ mod world;
 
 use std::time::{Duration, Instant};
 
+pub use bench::Bench;
 pub use config::{Config, cores};
 pub use namespace::Namespace;
-pub use vnf::{Vnf, pktgen};
+pub use vnf::{Vnf, pktgen, program};
 pub use world::{SERVER, World, pooled};
 
 /// The signals that tests send.

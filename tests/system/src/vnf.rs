@@ -135,7 +135,7 @@ impl Drop for Vnf {
 }
 
 /// The program under test: `VNF_BIN`, or the one beside these tests in the target directory.
-pub(crate) fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     built("VNF_BIN", "vnf")
 }
 

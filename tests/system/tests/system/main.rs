@@ -15,6 +15,7 @@ mod hugepages;
 mod ipv6;
 mod kill;
 mod link;
+mod nat_behaviour;
 mod ping;
 mod reload;
 mod second_instance;
