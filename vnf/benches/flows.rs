@@ -11,7 +11,7 @@ use dpdk_bindings::{
     eal::{Hugepages, Options},
     memory::{HugeArray, Source},
 };
-use vnf::table::{FlowTable, Hasher, IdPool, PortBitmap, TimerWheel};
+use vnf::table::{Deadlines, FlowTable, Hasher, IdPool, PortBitmap};
 use zerocopy::FromZeros;
 
 fn main() -> Result<()> {
@@ -69,7 +69,7 @@ struct Bench {
     hasher: Hasher,
     table: FlowTable,
     ids: IdPool,
-    timers: TimerWheel,
+    deadlines: Deadlines,
     sessions: HugeArray<Session>,
     random: Sequence,
     now: u64,
@@ -88,7 +88,7 @@ impl Bench {
             hasher: Hasher::random(),
             table: FlowTable::with_capacity("flows", flows, source)?,
             ids: IdPool::new("ids", flows, source)?,
-            timers: TimerWheel::new("timers", flows, source, 0)?,
+            deadlines: Deadlines::new("deadlines", flows, source, 0)?,
             sessions: HugeArray::zeroed("sessions", flows, source)?,
             random: Sequence(1),
             now: 0,
@@ -103,7 +103,7 @@ impl Bench {
         let key = key(flow);
         let id = self.ids.take().expect("as many ids as flows");
         self.table.insert(self.hasher.hash2(key.0, key.1), id).expect("as many entries as flows");
-        self.timers.arm(id, self.now + 300_000);
+        self.deadlines.arm(id, self.now + 300_000);
         self.sessions[id as usize] = Session { key, packets: 0 };
     }
 
@@ -187,7 +187,7 @@ impl Bench {
                 if let Some(id) = self.table.find(hash, |id| self.sessions[id as usize].key == key)
                 {
                     self.table.remove(hash, id);
-                    self.timers.disarm(id);
+                    self.deadlines.disarm(id);
                     self.ids.give(id);
                     self.sessions[id as usize].key = (0, 0);
                     flows[closed] = flows[index];
@@ -209,12 +209,12 @@ impl Bench {
         while woken < bursts * 64 {
             self.now += 256;
             loop {
-                let taken = self.timers.due(self.now, &mut ids);
+                let taken = self.deadlines.due(self.now, &mut ids);
                 let due = &ids[..taken];
                 due.iter().for_each(|&id| prefetch(&self.sessions[id as usize]));
                 for &id in due {
                     self.sessions[id as usize].packets += 1;
-                    self.timers.arm(id, self.now + 300_000 + self.random.draw() % 16_384);
+                    self.deadlines.arm(id, self.now + 300_000 + self.random.draw() % 16_384);
                 }
                 woken += due.len();
                 if due.len() < 64 {

@@ -445,4 +445,4 @@ impl Flows {
 }
 
 /// Sessions that end, and endpoints that are freed, in one turn at most.
-const EXPIRIES: usize = 32;
+const EXPIRIES: usize = 63;

@@ -8,7 +8,7 @@ use crate::engine::burst::Burst;
 use crate::engine::ids::{SessionId, Tick};
 use crate::engine::mask::{Column, Mask};
 use crate::engine::meta::{Direction, Family, FlowKey, Meta};
-use crate::table::{FlowTable, Hasher, IdPool, Place, TimerWheel};
+use crate::table::{Deadlines, FlowTable, Hasher, IdPool, Place};
 
 /// No further session fits; nothing was changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,7 +42,7 @@ pub struct Sessions {
     first_lines: HugeArray<Session>,
     ledgers: HugeArray<Ledger>,
     ids: IdPool,
-    wheel: TimerWheel,
+    deadlines: Deadlines,
     hasher: Hasher,
     places: Column<Place>,
     candidates: Column<u32>,
@@ -64,7 +64,7 @@ impl Sessions {
             first_lines: HugeArray::zeroed("sessions", capacity, source)?,
             ledgers: HugeArray::zeroed("session ledgers", capacity, source)?,
             ids: IdPool::new("session ids", capacity, source)?,
-            wheel: TimerWheel::new("session timers", capacity, source, now.0)?,
+            deadlines: Deadlines::new("session deadlines", capacity, source, now.0)?,
             hasher,
             places: Column::default(),
             candidates: Column::default(),
@@ -167,7 +167,7 @@ impl Sessions {
             self.ids.give(id);
             return Err(Full);
         }
-        self.wheel.arm(id, now.0 + u64::from(timeouts.of(&session)));
+        self.deadlines.arm(id, now.0 + u64::from(timeouts.of(&session)));
         self.first_lines[id as usize] = session;
         self.ledgers[id as usize] = Ledger {
             bytes6: [0; 2],
@@ -186,7 +186,7 @@ impl Sessions {
         let inbound = hash(&self.hasher, &session.key(Direction::Inbound));
         self.flows.remove(outbound, id.0 << 1);
         self.flows.remove(inbound, id.0 << 1 | 1);
-        self.wheel.disarm(id.0);
+        self.deadlines.disarm(id.0);
         self.first_lines[id.index()].generation = 0;
         let ledger = &mut self.ledgers[id.index()];
         ledger.opened = CLOSED;
@@ -228,7 +228,7 @@ impl Sessions {
     /// Moves a session's end to what its timeout now says; needed when the timeout became shorter.
     pub fn rearm(&mut self, id: SessionId, timeouts: &Timeouts, now: Tick) {
         let session = &self.first_lines[id.index()];
-        self.wheel.arm(id.0, now.0 + u64::from(timeouts.of(session)));
+        self.deadlines.arm(id.0, now.0 + u64::from(timeouts.of(session)));
     }
 
     /// Finds up to `N` sessions whose timeout has passed; the caller closes them.
@@ -238,7 +238,7 @@ impl Sessions {
         now: Tick,
     ) -> impl Iterator<Item = SessionId> + use<N> {
         let mut ids = [NIL; N];
-        let due = self.wheel.due(now.0, &mut ids);
+        let due = self.deadlines.due(now.0, &mut ids);
         for &id in &ids[..due] {
             cpu::prefetch(&self.first_lines[id as usize]);
         }
@@ -248,7 +248,7 @@ impl Sessions {
             let session = &self.first_lines[id as usize];
             let (idle, timeout) = (session.idle_ms(now), timeouts.of(session));
             if idle < timeout {
-                self.wheel.arm(id, now.0 + u64::from(timeout - idle));
+                self.deadlines.arm(id, now.0 + u64::from(timeout - idle));
             } else {
                 ids[count] = id;
                 count += 1;
@@ -306,7 +306,7 @@ impl Sessions {
             + self.first_lines.len() * size_of::<Session>()
             + self.ledgers.len() * size_of::<Ledger>()
             + self.ids.bytes()
-            + self.wheel.bytes()
+            + self.deadlines.bytes()
     }
 }
 
