@@ -22,7 +22,9 @@ fn established_flows_lose_nothing_and_every_figure_is_there() {
     assert_eq!((&report["flows"], &report["size"]), (&1000.into(), &64.into()));
     assert_eq!((&report["rules"], &report["order"]), (&10.into(), &"zipf".into()));
     let number = |name: &str| report[name].as_f64().unwrap();
-    for name in ["pps", "empty_cycles_per_packet", "new_session_cycles", "tsc_hz"] {
+    for name in
+        ["pps", "empty_cycles_per_packet", "new_session_cycles", "longest_closing_us", "tsc_hz"]
+    {
         assert!(number(name) > 0.0, "{name} in {report}");
     }
     assert!((20.0..1000.0).contains(&number("bytes_per_session")), "{report}");

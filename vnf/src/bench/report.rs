@@ -31,6 +31,8 @@ pub struct Report {
     pub rules: u32,
     /// Memory reserved for flow state, by the sessions that fit.
     pub bytes_per_session: f64,
+    /// The longest turn in microseconds of processor time after all flows had timed out at once.
+    pub longest_closing_us: f64,
     /// Packets of established flows that were not transmitted.
     pub drops: u64,
     /// The time stamp counter's frequency.
@@ -63,6 +65,11 @@ impl fmt::Display for Report {
         }
         writeln!(f, "new session        {:7.1}", self.new_session_cycles)?;
         writeln!(f, "bytes per session  {:7.1}", self.bytes_per_session)?;
+        writeln!(
+            f,
+            "longest turn       {:7.1} µs when all flows end at once",
+            self.longest_closing_us
+        )?;
         if self.drops > 0 {
             writeln!(f, "{} packets of established flows were DROPPED", self.drops)?;
         }

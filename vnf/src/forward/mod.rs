@@ -34,6 +34,10 @@ impl Forward {
                 burst.settle(slot, verdict);
             }
         }
+        if burst.undecided().is_empty() {
+            return;
+        }
+        flows.prepare(burst, tables);
         for slot in burst.undecided() {
             if let Err(verdict) = admit(burst, slot, flows, tables, now) {
                 burst.settle(slot, verdict);
@@ -113,7 +117,7 @@ fn admit(
         return Ok(());
     }
     // Another packet of the same burst may have opened the session by now.
-    if let Some((session, direction)) = flows.sessions.find_one(&meta.key) {
+    if let Some((session, direction)) = flows.sessions.find_again(slot, &meta.key) {
         (meta.session, meta.direction) = (session, direction);
         flows.renew(meta, meta.next_hop, tables.generation);
         return Ok(());
@@ -135,7 +139,7 @@ fn admit(
         Plan::Admit(_) => Direction::Inbound,
         _ => Direction::Outbound,
     };
-    match flows.open(&decision, meta, tables, now) {
+    match flows.open(slot, &decision, meta, tables, now) {
         Ok(session) => {
             meta.session = session;
             Ok(())

@@ -124,12 +124,16 @@ impl RouteTable {
 
     /// Looks up one destination.
     pub fn lookup(&self, address: IpAddr) -> RouteId {
-        let mut id = [RouteId::NONE];
         match address {
-            IpAddr::V4(address) => self.lookup4(&[address.to_bits()], &mut id),
-            IpAddr::V6(address) => self.lookup6(&[address.to_bits()], &mut id),
+            IpAddr::V4(address) => {
+                self.ipv4.as_ref().map_or(RouteId::NONE, |table| table.find_one(address.to_bits()))
+            }
+            IpAddr::V6(address) => {
+                let mut id = [RouteId::NONE];
+                self.lookup6(&[address.to_bits()], &mut id);
+                id[0]
+            }
         }
-        id[0]
     }
 
     /// Where a route leads; `None`: no route.

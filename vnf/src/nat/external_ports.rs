@@ -187,7 +187,7 @@ impl ExternalPorts {
     }
 
     /// Takes an endpoint for a new mapping of a host: of the address that it is paired with, if it has one (RFC 6888
-    /// REQ-2), unguessably (RFC 6056), of the ports that the layout lets it have.
+    /// REQ-2), unguessably (RFC 6056), of the ports that the layout lets it have. Where they are all the same, `draw` chooses.
     #[inline]
     pub fn allocate(
         &mut self,
@@ -195,6 +195,7 @@ impl ExternalPorts {
         hosts: &mut Hosts,
         id: u32,
         protocol: u8,
+        draw: u64,
         random: &mut SmallRng,
     ) -> Option<Endpoint> {
         let space = space_of(protocol)?;
@@ -207,7 +208,7 @@ impl ExternalPorts {
                 };
                 let entry = &mut self.addresses[at];
                 host.external = entry.address;
-                let port = entry.take(space, entry.ports.clone(), random)?;
+                let port = entry.take(space, entry.ports.clone(), draw)?;
                 Some((entry.address, port))
             }
             Layout::Deterministic(functions) => {
@@ -215,7 +216,7 @@ impl ExternalPorts {
                 let at = self.position(share.address)?;
                 let entry = &mut self.addresses[at];
                 host.external = share.address;
-                let port = entry.take(space, share.ports, random);
+                let port = entry.take(space, share.ports, random.next_u64());
                 let port =
                     port.or_else(|| entry.take_of_blocks(space, hosts, id, table, random))?;
                 Some((entry.address, port))
@@ -233,6 +234,22 @@ impl ExternalPorts {
                 Some((entry.address, port))
             }
         }
+    }
+
+    /// The endpoint that [`allocate`](Self::allocate) would take for a paired host where all ports are the same: what
+    /// becomes of it can be asked for ahead.
+    #[inline]
+    pub fn preview(
+        &self,
+        table: &NatTable,
+        host: &Host,
+        protocol: u8,
+        draw: u64,
+    ) -> Option<Endpoint> {
+        let space = space_of(protocol)?;
+        let at = self.position(host.external).filter(|_| *table.layout() == Layout::Dynamic)?;
+        let entry = &self.addresses[at];
+        Some((entry.address, entry.used[space].peek(entry.ports.clone(), draw)?))
     }
 
     /// An address for a host that has none yet, spread by `random`: one with room if there is any.
@@ -332,13 +349,8 @@ impl Address {
     }
 
     #[inline]
-    fn take(
-        &mut self,
-        space: usize,
-        ports: RangeInclusive<u16>,
-        random: &mut SmallRng,
-    ) -> Option<u16> {
-        let port = self.used[space].take(ports, random.next_u64())?;
+    fn take(&mut self, space: usize, ports: RangeInclusive<u16>, draw: u64) -> Option<u16> {
+        let port = self.used[space].take(ports, draw)?;
         self.taken[space] += 1;
         Some(port)
     }

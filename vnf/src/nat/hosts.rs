@@ -2,10 +2,11 @@
 
 use std::ops::RangeInclusive;
 
+use dpdk_bindings::cpu::prefetch;
 use dpdk_bindings::memory::{HugeArray, Source};
 
 use crate::session::NIL;
-use crate::table::{FlowTable, Hasher, IdPool, TokenBucket};
+use crate::table::{FlowTable, Hasher, IdPool, Place, TokenBucket};
 
 /// An internal host with at least one session or port block.
 #[derive(Debug, zerocopy::FromZeros)]
@@ -68,6 +69,28 @@ impl Hosts {
             changes: Vec::with_capacity(CHANGES),
             changes_lost: 0,
         })
+    }
+
+    /// Asks the processor for where a host is entered.
+    #[inline]
+    pub fn prefetch_entry(&self, address: u32) -> Place {
+        self.by_address.prefetch(self.hasher.hash2(address.into(), 0))
+    }
+
+    /// The host that is probably entered there; asks the processor for it.
+    #[inline]
+    pub fn prefetch_candidate(&self, place: Place) -> Option<u32> {
+        let id = self.by_address.candidate(place)?;
+        prefetch(self.hosts.get(id as usize)?);
+        Some(id)
+    }
+
+    /// Asks the processor for a host.
+    #[inline]
+    pub fn prefetch(&self, id: u32) {
+        if let Some(host) = self.hosts.get(id as usize) {
+            prefetch(host);
+        }
     }
 
     /// The entry of a host.

@@ -1,6 +1,7 @@
 //! Dynamic mappings of one worker: internal endpoint to external endpoint (RFC 4787 section 4), and endpoints at rest
 //! after use (RFC 6888 REQ-8).
 
+use dpdk_bindings::cpu::prefetch;
 use dpdk_bindings::memory::{HugeArray, Source};
 
 use super::table::Endpoint;
@@ -122,6 +123,31 @@ impl Mappings {
             last_resting: NIL,
             resting: 0,
         })
+    }
+
+    /// Asks the processor for where an internal endpoint is entered.
+    #[inline]
+    pub fn prefetch_internal(&self, protocol: u8, internal: Endpoint) {
+        self.endpoints.prefetch(self.hash(protocol, internal, Side::Internal));
+    }
+
+    /// Asks the processor for where an external endpoint is entered.
+    #[inline]
+    pub fn prefetch_external(&self, protocol: u8, external: Endpoint) {
+        self.endpoints.prefetch(self.hash(protocol, external, Side::External));
+    }
+
+    /// Asks the processor for what so many new mappings will write.
+    pub fn prefetch_free(&self, count: usize) {
+        self.ids.upcoming().take(count).for_each(|id| self.prefetch(id));
+    }
+
+    /// Asks the processor for a mapping.
+    #[inline]
+    pub fn prefetch(&self, id: u32) {
+        if let Some(mapping) = self.mappings.get(id as usize) {
+            prefetch(mapping);
+        }
     }
 
     /// The mapping that all sessions of an internal endpoint share.
@@ -280,6 +306,7 @@ impl Mappings {
             self.last_resting = NIL;
         }
         self.resting -= 1;
+        self.prefetch(self.first_resting);
         self.free(id);
         Some(rested)
     }

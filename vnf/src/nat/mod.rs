@@ -206,6 +206,9 @@ impl Nat {
     ) -> Result<(), Verdict> {
         let mut meta = burst.meta[slot];
         let decision = self.plan_new(burst, slot, &mut meta, flows, tables)?;
+        if burst.meta[slot].kind == Kind::IcmpError {
+            flows.sessions.move_key(slot, &meta.key);
+        }
         flows.decisions[slot] = decision;
         burst.meta[slot] = meta;
         Ok(())

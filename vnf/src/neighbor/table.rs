@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::engine::ids::{InterfaceId, NextHopId, PortId};
+use crate::table::Hasher;
 use crate::wire::ethernet::MacAddr;
 
 /// One next hop.
@@ -74,7 +75,7 @@ pub struct NeighborTable {
     next_hops: Vec<NextHop>,
     /// In the same order.
     links: Vec<Link>,
-    by_address: HashMap<(InterfaceId, IpAddr), NextHopId>,
+    by_address: HashMap<(InterfaceId, IpAddr), NextHopId, Hasher>,
 }
 
 impl NeighborTable {

@@ -1,15 +1,16 @@
 //! All flow state of one worker: sessions, the mappings and hosts behind them, and external ports. Opening and closing
 //! keep them in step; nothing is half done.
 
-use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 
 use dpdk_bindings::memory::Source;
 
 use super::{Decision, NIL, Opening, Plan, Sessions, Timeouts};
+use crate::engine::burst::Burst;
 use crate::engine::counters::CloseCause;
 use crate::engine::ids::{NextHopId, SessionId, Tick};
-use crate::engine::mask::Column;
+use crate::engine::mask::{BURST, Column, Mask, Slot};
 use crate::engine::meta::{Direction, Family, FlowKey, Meta};
 use crate::engine::record::{Record, Recorded, Recorder};
 use crate::engine::tables::Tables;
@@ -21,7 +22,7 @@ use crate::nat::mappings::{Afterwards, Mapping, Mappings, NewMapping};
 use crate::nat::table::Endpoint;
 use crate::session::refusals::{Refusal, Refusals};
 use crate::session::tcp::TcpState;
-use crate::table::Hasher;
+use crate::table::{Hasher, Place};
 
 /// Limits on what one internal host may use (RFC 6888 REQ-4).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,6 +63,8 @@ pub struct Flows {
     /// Hosts that got no session.
     pub refusals: Refusals,
     random: SmallRng,
+    /// What chooses the external ports of the burst's new flows.
+    draws: Column<u64>,
 }
 
 impl Flows {
@@ -91,7 +94,42 @@ impl Flows {
             recorder: Recorder::default(),
             refusals: Refusals::default(),
             random: SmallRng::from_rng(&mut rand::rng()),
+            draws: Column::default(),
         })
+    }
+
+    /// Asks the processor for everything that opening the sessions of these packets will touch: their cache misses overlap.
+    #[inline(never)]
+    pub fn prepare(&mut self, burst: &Burst, tables: &Tables) {
+        let mut translated = Mask::EMPTY;
+        let mut hosts = [Place::default(); BURST];
+        for slot in burst.undecided() {
+            let decision = &self.decisions[slot];
+            if decision.plan == Plan::TranslateDynamic {
+                let key = &decision.real;
+                hosts[slot.index()] = self.hosts.prefetch_entry(key.source[0]);
+                self.mappings.prefetch_internal(key.protocol, (key.source[0], key.source_port));
+                translated.insert(slot);
+            }
+        }
+        self.sessions.prefetch_free(translated.len());
+        self.mappings.prefetch_free(translated.len());
+        let mut ids = [NIL; BURST];
+        for slot in translated {
+            ids[slot.index()] = self.hosts.prefetch_candidate(hosts[slot.index()]).unwrap_or(NIL);
+            self.draws[slot] = self.random.next_u64();
+        }
+        for slot in translated {
+            let key = &self.decisions[slot].real;
+            let Some(host) = self.hosts.in_use(ids[slot.index()]) else { continue };
+            let draw = self.draws[slot];
+            if let Some(external) = self.ports.preview(&tables.nat, host, key.protocol, draw) {
+                self.mappings.prefetch_external(key.protocol, external);
+                let mut answer = key.reversed();
+                (answer.destination[0], answer.destination_port) = external;
+                self.sessions.prefetch_entry(&answer);
+            }
+        }
     }
 
     /// Spends what a permitted first packet needs: host entry, port, mapping, session.
@@ -100,6 +138,7 @@ impl Flows {
     /// The reason to drop the packet; everything is as before then.
     pub fn open(
         &mut self,
+        slot: Slot,
         decision: &Decision,
         meta: &Meta,
         tables: &Tables,
@@ -117,7 +156,7 @@ impl Flows {
             host: NIL,
         };
         if decision.plan.translates() {
-            self.translate(decision.plan, meta, tables, &mut opening, now)?;
+            self.translate(slot, decision.plan, meta, tables, &mut opening, now)?;
         }
         match self.sessions.open(&opening, &tables.timeouts, now) {
             Ok(session) => {
@@ -150,6 +189,7 @@ impl Flows {
     /// Completes the opening of a translated session: who pays, and through which endpoint it goes.
     fn translate(
         &mut self,
+        slot: Slot,
         plan: Plan,
         meta: &Meta,
         tables: &Tables,
@@ -167,7 +207,7 @@ impl Flows {
         match plan {
             Plan::TranslateFixed(address, port) => opening.external = Some((address, port)),
             Plan::TranslateDynamic => {
-                let mapping = self.mapping_for(internal, opening, tables);
+                let mapping = self.mapping_for(slot, internal, opening, tables);
                 opening.mapping =
                     mapping.inspect_err(|_| self.hosts.close_if_idle(opening.host))?;
                 opening.external = Some(self.mappings.mapping(opening.mapping).external());
@@ -195,6 +235,7 @@ impl Flows {
     /// The mapping of an internal endpoint, a new one if need be (RFC 4787 REQ-1, RFC 6888 REQ-2).
     fn mapping_for(
         &mut self,
+        slot: Slot,
         internal: Endpoint,
         opening: &Opening,
         tables: &Tables,
@@ -213,6 +254,7 @@ impl Flows {
             &mut self.hosts,
             opening.host,
             protocol,
+            self.draws[slot],
             &mut self.random,
         );
         let external = allocated.ok_or(DropReason::NatPortsExhausted)?;
@@ -350,7 +392,21 @@ impl Flows {
 
     /// Ends what has timed out and frees what has rested long enough: a bounded number of each per call.
     pub fn expire(&mut self, tables: &Tables, now: Tick) {
-        for id in self.sessions.expired::<EXPIRIES>(&tables.timeouts, now) {
+        let expired = self.sessions.expired::<EXPIRIES>(&tables.timeouts, now);
+        for id in expired.clone() {
+            self.sessions.prefetch_closing(id);
+        }
+        for id in expired.clone() {
+            self.mappings.prefetch(self.sessions.mapping_of(id));
+            self.hosts.prefetch(self.sessions.host_of(id));
+        }
+        for id in expired.clone() {
+            if let Some(mapping) = self.mappings.in_use(self.sessions.mapping_of(id)) {
+                self.mappings.prefetch_internal(mapping.protocol(), mapping.internal());
+                self.mappings.prefetch_external(mapping.protocol(), mapping.external());
+            }
+        }
+        for id in expired {
             self.close(id, CloseCause::TimedOut, now);
         }
         for _ in 0..EXPIRIES {

@@ -6,7 +6,7 @@ use dpdk_bindings::memory::{HugeArray, Source};
 use super::{Ledger, NIL, Opening, Rare, Session, Timeouts};
 use crate::engine::burst::Burst;
 use crate::engine::ids::{SessionId, Tick};
-use crate::engine::mask::{Column, Mask};
+use crate::engine::mask::{Column, Mask, Slot};
 use crate::engine::meta::{Direction, Family, FlowKey, Meta};
 use crate::table::{Deadlines, FlowTable, Hasher, IdPool, Place};
 
@@ -98,9 +98,7 @@ impl Sessions {
             let mut session = first_lines.get(entry as usize >> 1);
             if !session.is_some_and(|session| session.matches(&meta.key, direction_of(entry))) {
                 // Rare but for new flows: another flow has the same tag, or the entry is not in its home bucket.
-                let hash = hash(hasher, &meta.key);
-                let found = find(flows, first_lines, hash, &meta.key);
-                let Some(found) = found else {
+                let Some(found) = find(flows, first_lines, places[slot], &meta.key) else {
                     meta.session = SessionId::NONE;
                     continue;
                 };
@@ -120,10 +118,20 @@ impl Sessions {
         burst.known = known;
     }
 
+    /// Looks up the flow of a packet of the burst again, which others of the burst may have opened by now.
+    pub fn find_again(&self, slot: Slot, key: &FlowKey) -> Option<(SessionId, Direction)> {
+        found(find(&self.flows, &self.first_lines, self.places[slot], key))
+    }
+
+    /// Says that a packet of the burst has another key now.
+    pub fn move_key(&mut self, slot: Slot, key: &FlowKey) {
+        self.places[slot] = self.flows.place(hash(&self.hasher, key));
+    }
+
     /// Looks up one flow.
     pub fn find_one(&self, key: &FlowKey) -> Option<(SessionId, Direction)> {
-        let entry = find(&self.flows, &self.first_lines, hash(&self.hasher, key), key)?;
-        Some((SessionId(entry >> 1), direction_of(entry)))
+        let place = self.flows.place(hash(&self.hasher, key));
+        found(find(&self.flows, &self.first_lines, place, key))
     }
 
     /// A session's first line.
@@ -144,6 +152,21 @@ impl Sessions {
         self.first_lines.get_mut(id.index())
     }
 
+    /// Asks the processor for what so many openings will write.
+    pub fn prefetch_free(&self, count: usize) {
+        for id in self.ids.upcoming().take(count) {
+            cpu::prefetch(&self.first_lines[id as usize]);
+            cpu::prefetch(&self.ledgers[id as usize]);
+            self.deadlines.prefetch(id);
+        }
+    }
+
+    /// Asks the processor for where a key of a flow to be opened is entered.
+    #[inline]
+    pub fn prefetch_entry(&self, key: &FlowKey) {
+        self.flows.prefetch(hash(&self.hasher, key));
+    }
+
     /// Stores a new flow under the keys of both its directions.
     ///
     /// # Errors
@@ -156,14 +179,13 @@ impl Sessions {
     ) -> Result<SessionId, Full> {
         let id = self.ids.take().ok_or(Full)?;
         let session = Session::opened(opening, now);
-        let outbound = hash(&self.hasher, &session.key(Direction::Outbound));
-        let inbound = hash(&self.hasher, &session.key(Direction::Inbound));
-        if self.flows.insert(outbound, id << 1).is_err() {
+        let [outbound, inbound] = self.places_of(&session);
+        if self.flows.insert_at(outbound, id << 1).is_err() {
             self.ids.give(id);
             return Err(Full);
         }
-        if self.flows.insert(inbound, id << 1 | 1).is_err() {
-            self.flows.remove(outbound, id << 1);
+        if self.flows.insert_at(inbound, id << 1 | 1).is_err() {
+            self.flows.remove_at(outbound, id << 1);
             self.ids.give(id);
             return Err(Full);
         }
@@ -179,13 +201,26 @@ impl Sessions {
         Ok(SessionId(id))
     }
 
+    #[inline]
+    fn places_of(&self, session: &Session) -> [Place; 2] {
+        [Direction::Outbound, Direction::Inbound]
+            .map(|direction| self.flows.place(hash(&self.hasher, &session.key(direction))))
+    }
+
+    /// Asks the processor for what closing a session will write.
+    pub fn prefetch_closing(&self, id: SessionId) {
+        let session = &self.first_lines[id.index()];
+        for direction in [Direction::Outbound, Direction::Inbound] {
+            self.prefetch_entry(&session.key(direction));
+        }
+        cpu::prefetch(&self.ledgers[id.index()]);
+    }
+
     /// Forgets a flow.
     pub fn close(&mut self, id: SessionId) -> Closed {
-        let session = &self.first_lines[id.index()];
-        let outbound = hash(&self.hasher, &session.key(Direction::Outbound));
-        let inbound = hash(&self.hasher, &session.key(Direction::Inbound));
-        self.flows.remove(outbound, id.0 << 1);
-        self.flows.remove(inbound, id.0 << 1 | 1);
+        let [outbound, inbound] = self.places_of(&self.first_lines[id.index()]);
+        self.flows.remove_at(outbound, id.0 << 1);
+        self.flows.remove_at(inbound, id.0 << 1 | 1);
         self.deadlines.disarm(id.0);
         self.first_lines[id.index()].generation = 0;
         let ledger = &mut self.ledgers[id.index()];
@@ -236,7 +271,7 @@ impl Sessions {
         &mut self,
         timeouts: &Timeouts,
         now: Tick,
-    ) -> impl Iterator<Item = SessionId> + use<N> {
+    ) -> impl Iterator<Item = SessionId> + Clone + use<N> {
         let mut ids = [NIL; N];
         let due = self.deadlines.due(now.0, &mut ids);
         for &id in &ids[..due] {
@@ -278,6 +313,11 @@ impl Sessions {
             age_s: (now.seconds() + 1).saturating_sub(ledger.opened),
             mapping: ledger.mapping,
         })
+    }
+
+    /// The host that pays for a session, or [`NIL`].
+    pub fn host_of(&self, id: SessionId) -> u32 {
+        self.ledgers[id.index()].host
     }
 
     /// The dynamic mapping a session goes through, or [`NIL`].
@@ -329,11 +369,20 @@ fn hash(hasher: &Hasher, key: &FlowKey) -> u64 {
 }
 
 #[inline]
-fn find(flows: &FlowTable, sessions: &HugeArray<Session>, hash: u64, key: &FlowKey) -> Option<u32> {
-    flows.find(hash, |entry| {
+fn find(
+    flows: &FlowTable,
+    sessions: &HugeArray<Session>,
+    place: Place,
+    key: &FlowKey,
+) -> Option<u32> {
+    flows.find_at(place, |entry| {
         let session = sessions.get(entry as usize >> 1);
         session.is_some_and(|session| session.matches(key, direction_of(entry)))
     })
+}
+
+fn found(entry: Option<u32>) -> Option<(SessionId, Direction)> {
+    entry.map(|entry| (SessionId(entry >> 1), direction_of(entry)))
 }
 
 #[inline]

@@ -47,11 +47,17 @@ impl FlowTable {
     /// Asks the processor for the home bucket of `hash`, and says where that is.
     #[inline]
     pub fn prefetch(&self, hash: u64) -> Place {
-        let home = self.home(hash);
-        if let Some(bucket) = self.buckets.get(home) {
+        let place = self.place(hash);
+        if let Some(bucket) = self.buckets.get(place.home as usize) {
             prefetch(bucket);
         }
-        Place { home: home as u32, tag: tag(hash) }
+        place
+    }
+
+    /// Says where the entries of `hash` are: all that the table needs to know of a hash.
+    #[inline]
+    pub fn place(&self, hash: u64) -> Place {
+        Place { home: self.home(hash) as u32, tag: tag(hash) }
     }
 
     /// Returns the first id in the home bucket whose tag fits: almost always the right one, to be prefetched and verified.
@@ -65,10 +71,15 @@ impl FlowTable {
 
     /// Returns the id stored under `hash` that the caller recognises as its own.
     #[inline]
-    pub fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
-        let tag = tag(hash);
-        for bucket in self.way(hash) {
-            for lane in bucket.lanes_with(tag) {
+    pub fn find(&self, hash: u64, is: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.find_at(self.place(hash), is)
+    }
+
+    /// Likewise, at the place of a hash.
+    #[inline]
+    pub fn find_at(&self, place: Place, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+        for bucket in self.way(place) {
+            for lane in bucket.lanes_with(place.tag) {
                 let id = bucket.ids[lane];
                 if is(id) {
                     return Some(id);
@@ -86,17 +97,26 @@ impl FlowTable {
     /// # Errors
     /// [`Full`], and nothing has changed.
     pub fn insert(&mut self, hash: u64, id: u32) -> std::result::Result<(), Full> {
+        self.insert_at(self.place(hash), id)
+    }
+
+    /// Likewise, at the place of a hash.
+    ///
+    /// # Errors
+    /// [`Full`], and nothing has changed.
+    #[inline]
+    pub fn insert_at(&mut self, place: Place, id: u32) -> std::result::Result<(), Full> {
         if self.len == self.capacity {
             return Err(Full);
         }
-        let way = self.way_mut(hash);
+        let way = self.way_mut(place);
         let free = |bucket: &Bucket| bucket.lanes_with(FREE).next();
         let (distance, lane) = way
             .iter()
             .enumerate()
             .find_map(|(distance, bucket)| Some((distance, free(bucket)?)))
             .ok_or(Full)?;
-        way[distance].lanes[lane] = tag(hash);
+        way[distance].lanes[lane] = place.tag;
         way[distance].ids[lane] = id;
         for bucket in &mut way[..distance] {
             bucket.lanes[PASSED] += 1;
@@ -107,11 +127,16 @@ impl FlowTable {
 
     /// Forgets `id` under `hash` and tells whether it was there.
     pub fn remove(&mut self, hash: u64, id: u32) -> bool {
-        let tag = tag(hash);
-        let way = self.way_mut(hash);
+        self.remove_at(self.place(hash), id)
+    }
+
+    /// Likewise, at the place of a hash.
+    #[inline]
+    pub fn remove_at(&mut self, place: Place, id: u32) -> bool {
+        let way = self.way_mut(place);
         for distance in 0..REACH {
             let bucket = &mut way[distance];
-            if let Some(lane) = bucket.lanes_with(tag).find(|&lane| bucket.ids[lane] == id) {
+            if let Some(lane) = bucket.lanes_with(place.tag).find(|&lane| bucket.ids[lane] == id) {
                 bucket.lanes[lane] = FREE;
                 for bucket in &mut way[..distance] {
                     bucket.lanes[PASSED] -= 1;
@@ -152,13 +177,14 @@ impl FlowTable {
     }
 
     #[inline]
-    fn way(&self, hash: u64) -> &[Bucket] {
-        let home = self.home(hash);
+    fn way(&self, place: Place) -> &[Bucket] {
+        let home = place.home as usize;
         &self.buckets[home..home + REACH]
     }
 
-    fn way_mut(&mut self, hash: u64) -> &mut [Bucket] {
-        let home = self.home(hash);
+    #[inline]
+    fn way_mut(&mut self, place: Place) -> &mut [Bucket] {
+        let home = place.home as usize;
         &mut self.buckets[home..home + REACH]
     }
 }

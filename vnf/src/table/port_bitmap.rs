@@ -24,23 +24,28 @@ impl PortBitmap {
     /// Exactly uniform while the port first thought of is free; else a random neighbour among its 64 (RFC 6056, section
     /// 3.3.2, spread out as far as one cache line allows), and only in a crowd the next free one upwards.
     pub fn take(&mut self, range: RangeInclusive<u16>, random: u64) -> Option<u16> {
+        let port = self.peek(range, random)?;
+        Some(self.mark(usize::from(port)))
+    }
+
+    /// The port that [`take`](Self::take) would take.
+    pub fn peek(&self, range: RangeInclusive<u16>, random: u64) -> Option<u16> {
         let (first, last) = (usize::from(*range.start()), usize::from(*range.end()));
         let ports = (last + 1).checked_sub(first).filter(|&ports| ports > 0)?;
         let mut port = 0;
         for random in [random, random.rotate_left(32)] {
             port = first + (((random >> 32) * ports as u64) >> 32) as usize;
             if self.ports[port / 64] >> (port % 64) & 1 == 0 {
-                return Some(self.mark(port));
+                return Some(port as u16);
             }
             let free = !self.ports[port / 64] & within(port / 64, first, last);
             if free != 0 {
                 let nth = (u64::from(random as u16) * u64::from(free.count_ones())) >> 16;
                 let rest = (0..nth).fold(free, |free, _| free & (free - 1));
-                return Some(self.mark(port / 64 * 64 + rest.trailing_zeros() as usize));
+                return Some((port / 64 * 64 + rest.trailing_zeros() as usize) as u16);
             }
         }
-        let port = self.free_in(port, last).or_else(|| self.free_in(first, port))?;
-        Some(self.mark(port))
+        self.free_in(port, last).or_else(|| self.free_in(first, port)).map(|port| port as u16)
     }
 
     /// Takes `port` and tells whether it was free.

@@ -56,6 +56,22 @@ impl Table {
         }
     }
 
+    /// The id of the longest prefix that holds an address.
+    #[inline]
+    pub(super) fn find_one(&self, address: u32) -> RouteId {
+        let entry = self.first.get((address >> 16) as usize).copied().unwrap_or(LEAF);
+        if entry & LEAF != 0 {
+            return RouteId(entry as u16);
+        }
+        let second = self.second.get(slot(entry, address >> 8)).copied().unwrap_or(0);
+        if second & DEEPER == 0 {
+            return RouteId(second);
+        }
+        let base = self.base.get(entry as usize).copied().unwrap_or(0);
+        let group = base + u32::from(second & !DEEPER);
+        RouteId(self.third.get(slot(group, address)).copied().unwrap_or(0))
+    }
+
     /// The memory the map takes, in bytes.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&self.first[..])

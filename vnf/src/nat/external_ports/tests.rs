@@ -45,7 +45,8 @@ impl Worker {
     fn open(&mut self, table: &NatTable, protocol: u8, host: u32) -> Option<Endpoint> {
         let id = self.hosts.find_or_open(host).expect("room for all hosts");
         let Self { ports, hosts, random } = self;
-        let endpoint = ports.allocate(table, hosts, id, protocol, random);
+        let draw = random.next_u64();
+        let endpoint = ports.allocate(table, hosts, id, protocol, draw, random);
         if endpoint.is_some() {
             self.hosts.host_mut(id).mappings += 1;
         } else {
