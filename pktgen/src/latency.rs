@@ -1,14 +1,14 @@
 //! Latency of every packet, in nanoseconds, as an HDR histogram.
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One histogram, exact to three digits up to the 68 s that a stamp spans.
 #[derive(Clone, Debug)]
 pub struct Latency(Histogram<u64>);
 
 /// The figures of contract.md section 7.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Quantiles {
     /// Least.
     pub min: u64,
