@@ -3,6 +3,7 @@
 mod clock;
 mod lane;
 mod live;
+mod series;
 
 use std::sync::Arc;
 
@@ -11,12 +12,14 @@ use dpdk_bindings::{Mbuf, Mempool, RxQueue, TxQueue};
 use lane::{Lane, Tools};
 pub use lane::{Order, Sent, Task};
 pub use live::{Glance, Live, Stage};
+use series::Series;
 
 use crate::endpoint::{Address, Family};
 use crate::flow::{Direction, Expect, Flows};
 use crate::host::Host;
 use crate::latency::Latency;
-use crate::receive::{Arrival, Expectation, Verifier};
+use crate::receive::{Arrival, Counters, Expectation, Verifier};
+use crate::record::Second;
 use crate::trailer::Key;
 use crate::transmit::{Composer, Route};
 
@@ -50,6 +53,8 @@ pub struct Engine {
     scratch: Vec<u8>,
     last_arrival: u64,
     live: Arc<Live>,
+    stage: Stage,
+    series: Series,
     flushed: u64,
 }
 
@@ -80,6 +85,8 @@ impl Engine {
             scratch: Vec::new(),
             last_arrival: 0,
             live,
+            stage: Stage::default(),
+            series: Series::default(),
             flushed: 0,
         }
     }
@@ -93,7 +100,10 @@ impl Engine {
         self.verifier.restart(key);
         self.send_error.clear();
         self.lanes.clear();
-        self.live.enter(stage);
+        self.stage = stage;
+        self.series.clear();
+        self.flushed = 0;
+        self.show();
     }
 
     /// Adds frames to send.
@@ -132,17 +142,35 @@ impl Engine {
 
     /// Whether frames are still to be sent.
     pub fn is_sending(&mut self, now: u64) -> bool {
-        if now - self.flushed >= FLUSH_NS {
+        let is_sending = self.lanes.iter().any(|lane| lane.is_sending(now));
+        if now - self.flushed >= FLUSH_NS || !is_sending {
             self.flushed = now;
+            let sent = Direction::BOTH.map(|direction| self.sent(direction).accepted);
+            let Counters { unique, defects, .. } = &self.verifier.counters;
+            let sums = [sent.iter().sum(), unique.iter().sum(), defects.of_path()];
+            self.series.roll(now, !is_sending, sums, &mut self.verifier.recent);
             self.show();
         }
-        self.lanes.iter().any(|lane| lane.is_sending(now))
+        is_sending
     }
 
     /// Lets the control thread see the counters.
     pub fn show(&self) {
         let sent = Direction::BOTH.map(|direction| self.sent(direction).accepted);
-        self.live.show(sent, &self.verifier.counters);
+        let counters = &self.verifier.counters;
+        self.live.show(Glance {
+            stage: self.stage,
+            phase: self.phase,
+            sent,
+            received: counters.unique,
+            defects: counters.defects,
+            latency_ns: self.series.latency_ns(),
+        });
+    }
+
+    /// Each second of sending in this phase.
+    pub fn seconds(&self) -> &[Second] {
+        self.series.seconds()
     }
 
     /// When a frame of ours arrived last.

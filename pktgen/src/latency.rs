@@ -67,6 +67,54 @@ impl Latency {
     }
 }
 
+/// Latency of the last moments, coarse and quick: within 2 %, and one small table.
+#[derive(Clone, Debug)]
+pub struct Recent {
+    counts: Box<[u32; STEPS * POWERS]>,
+    total: u64,
+}
+
+impl Recent {
+    /// Notes one value; above 68 s, 68 s.
+    #[inline]
+    pub fn record(&mut self, ns: u64) {
+        let ns = ns.min(HIGHEST_NS);
+        // Values below 2 · STEPS each have their place; above, each power of two has STEPS.
+        let power = (ns | STEPS as u64).ilog2() - STEPS.ilog2();
+        let place = (power as usize * STEPS) + (ns >> power) as usize;
+        self.counts[place] += 1;
+        self.total += 1;
+    }
+
+    /// The values at some quantiles, in ascending order; all 0 when empty.
+    pub fn quantiles<const N: usize>(&self, quantiles: [f64; N]) -> [u64; N] {
+        let mut found = [0; N];
+        let (mut below, mut next) = (0, 0);
+        for (place, count) in self.counts.iter().enumerate() {
+            below += u64::from(*count);
+            while next < N && below > 0 && below as f64 >= quantiles[next] * self.total as f64 {
+                let power = (place / STEPS).saturating_sub(1);
+                let low = ((place - power * STEPS) as u64) << power;
+                found[next] = low + (1 << power) / 2;
+                next += 1;
+            }
+        }
+        found
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.counts.fill(0);
+        self.total = 0;
+    }
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self { counts: Box::new([0; STEPS * POWERS]), total: 0 }
+    }
+}
+
 impl Default for Latency {
     fn default() -> Self {
         Self::new()
@@ -74,6 +122,9 @@ impl Default for Latency {
 }
 
 const HIGHEST_NS: u64 = 16 << 32;
+/// Steps of [`Recent`] in each power of two, and powers up to [`HIGHEST_NS`].
+const STEPS: usize = 32;
+const POWERS: usize = HIGHEST_NS.ilog2() as usize - STEPS.ilog2() as usize + 2;
 
 #[cfg(test)]
 mod tests {
@@ -100,6 +151,23 @@ mod tests {
                 prop_assert!(error <= 0.001, "q {} is {}, not {}", q, value, values[rank]);
             }
             prop_assert_eq!(latency.pairs().iter().map(|pair| pair.1).sum::<u64>(), latency.count());
+        }
+
+        #[test]
+        fn recent_quantiles_are_within_two_percent(
+            mut values in proptest::collection::vec(1..1_000_000_000_000_u64, 1..500),
+        ) {
+            let mut recent = Recent::default();
+            values.iter().for_each(|value| recent.record(*value));
+            values.iter_mut().for_each(|value| *value = (*value).min(HIGHEST_NS));
+            values.sort_unstable();
+            for (q, value) in [0.5, 0.99].into_iter().zip(recent.quantiles([0.5, 0.99])) {
+                let rank = ((q * values.len() as f64).ceil() as usize).max(1) - 1;
+                let error = value.abs_diff(values[rank]) as f64 / values[rank] as f64;
+                prop_assert!(error <= 0.02, "q {} is {}, not {}", q, value, values[rank]);
+            }
+            recent.clear();
+            prop_assert_eq!(recent.quantiles([0.5]), [0]);
         }
     }
 }

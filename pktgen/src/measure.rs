@@ -106,6 +106,14 @@ impl<'a, C: Clock> Bench<'a, C> {
         self.engine.show();
     }
 
+    /// Sends nothing for so many nanoseconds, but answers whoever asks.
+    pub fn idle(&mut self, ns: u64) {
+        let start = self.clock.now();
+        while self.clock.now() - start < ns {
+            self.engine.turn(self.clock);
+        }
+    }
+
     /// Works until all is sent and nothing arrives any more.
     pub fn work_and_drain(&mut self) {
         let drain = self.drain;

@@ -4,6 +4,7 @@ mod check;
 mod counters;
 mod offenders;
 mod packet;
+mod witness;
 
 use std::collections::VecDeque;
 
@@ -11,11 +12,12 @@ pub use counters::{Counters, Defects};
 use counters::{Defect, Found};
 pub use offenders::{Offender, Offenders};
 use packet::Packet;
+pub use witness::{Arrivals, Later};
 
 use crate::endpoint::{Address, Family};
 use crate::flow::{Direction, Flows, Protocol};
 use crate::frame::{ETHERNET, Mac};
-use crate::latency::Latency;
+use crate::latency::{Latency, Recent};
 use crate::prefix::Prefix;
 use crate::trailer::{Key, Owner};
 use crate::transmit::Pacer;
@@ -75,6 +77,8 @@ pub struct Verifier {
     pub unique: Vec<[u64; 2]>,
     /// From the stamp just before transmission.
     pub latency: Latency,
+    /// The same, coarsely, since somebody cleared it.
+    pub recent: Recent,
     /// From the time at which the frame was due: free of coordinated omission.
     pub intended: Latency,
     /// How much longer or shorter frames took than the one before of their flow (RFC 5481's IPDV): increases,
@@ -82,6 +86,10 @@ pub struct Verifier {
     pub variation: [Latency; 2],
     /// Whether delay variation is recorded.
     pub measure_variation: bool,
+    /// Which frames arrived, while somebody wants to know.
+    pub arrivals: Option<Arrivals>,
+    /// Latency of the frames that leave late in a trial, while somebody wants to know.
+    pub later: Option<Later>,
     /// The first frames with a defect, of all phases.
     pub offenders: Offenders,
     expectation: Expectation,
@@ -97,9 +105,12 @@ impl Verifier {
             counters: Counters::default(),
             unique: vec![[0; 2]; streams],
             latency: Latency::new(),
+            recent: Recent::default(),
             intended: Latency::new(),
             variation: [Latency::new(), Latency::new()],
             measure_variation: false,
+            arrivals: None,
+            later: None,
             offenders: Offenders::default(),
             expectation,
             key,
@@ -115,9 +126,12 @@ impl Verifier {
         self.counters = Counters::default();
         self.unique.fill([0; 2]);
         self.latency.clear();
+        self.recent.clear();
         self.intended.clear();
         self.variation.iter_mut().for_each(Latency::clear);
         self.schedule.fill([None; 2]);
+        self.arrivals.iter_mut().for_each(Arrivals::clear);
+        self.later.iter_mut().for_each(Later::clear);
     }
 
     /// Expects other streams.
@@ -129,6 +143,12 @@ impl Verifier {
     /// Tells when the frames of a stream and direction are due, if frame `k` is of its flow `k % flows`.
     pub fn follow(&mut self, stream: usize, direction: Direction, pacer: Pacer) {
         self.schedule[stream][direction as usize] = Some(pacer);
+        if let Some(arrivals) = &mut self.arrivals {
+            arrivals.follow(stream, direction as usize, pacer);
+        }
+        if let Some(later) = &mut self.later {
+            later.follow(&pacer);
+        }
     }
 
     /// Judges one frame at the port where `direction` arrives; `own` tells the port's own addresses.

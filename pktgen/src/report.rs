@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::latency::Quantiles;
 use crate::measure::{Learning, Outcome, StreamResult, Way};
 use crate::receive::{Counters, Defects};
-pub use table::{live_line, table};
+pub use table::table;
 
 /// The verdict of a run, in order of weight.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]

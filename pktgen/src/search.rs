@@ -27,6 +27,20 @@ pub trait Subject {
 
     /// Seconds since the first trial began, pauses included.
     fn elapsed_s(&self) -> f64;
+
+    /// Is told after each trial what is known of each goal, for whoever watches.
+    fn progress(&mut self, _known: &[Known]) {}
+}
+
+/// What is known of a goal in the midst of a search.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// Its name.
+    pub goal: String,
+    /// Highest load that meets it so far.
+    pub lower: Option<f64>,
+    /// Lowest load that does not.
+    pub upper: Option<f64>,
 }
 
 /// What one trial found, over all directions.

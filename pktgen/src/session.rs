@@ -20,6 +20,9 @@ pub struct Session {
     pub clock: Tsc,
     /// What was set up.
     pub layout: Layout,
+    /// How often whoever watches a job is called.
+    pub interval: Duration,
+    begun: Instant,
     live: Arc<Live>,
     ports: Ports,
     core: CoreId,
@@ -48,10 +51,10 @@ pub enum SessionError {
     Setup(#[from] SetupError),
 }
 
-/// A second of a running job, for the live line.
+/// A second of a running job, or another interval, for the live line.
 #[derive(Clone, Copy, Debug)]
 pub struct Tick {
-    /// Seconds since the job began.
+    /// Whole seconds since the session began.
     pub second: u64,
     /// Seconds between the two looks.
     pub seconds: f64,
@@ -68,16 +71,18 @@ impl Session {
         let eal = layout.init(main.id, no_huge)?;
         let live = Arc::new(Live::default());
         let (ports, engine) = layout.open(&eal, live.clone())?;
-        Ok(Self { engine, clock: Tsc::start(), layout, live, ports, core, eal })
+        let interval = Duration::from_secs(1);
+        let (clock, begun) = (Tsc::start(), Instant::now());
+        Ok(Self { engine, clock, layout, interval, begun, live, ports, core, eal })
     }
 
-    /// Runs a job on the worker's core, and `watch` every second meanwhile.
+    /// Runs a job on the worker's core, and `watch` in every interval meanwhile.
     pub fn run<T: Send>(
         &mut self,
         watch: impl FnMut(Tick),
         job: impl FnOnce(&mut Bench<'_, Tsc>) -> T + Send,
     ) -> Result<T, SessionError> {
-        let Self { engine, clock, live, core, eal, .. } = self;
+        let Self { engine, clock, interval, begun, live, core, eal, .. } = self;
         thread::scope(|scope| {
             let worker = scope.spawn(|| -> Result<T, SessionError> {
                 if !core_affinity::set_for_current(*core) {
@@ -86,7 +91,7 @@ impl Session {
                 let _registered = cpu::register_thread(eal).map_err(SetupError::from)?;
                 Ok(job(&mut Bench::new(engine, clock)))
             });
-            tick(live, watch, || worker.is_finished());
+            tick(live, (*begun, *interval), watch, || worker.is_finished());
             worker.join().map_err(|_| SessionError::Panicked)?
         })
     }
@@ -127,17 +132,24 @@ fn cores(wanted: Option<usize>) -> Result<(CoreId, CoreId), SessionError> {
     Ok((*worker, *main))
 }
 
-/// Calls `watch` every second until the worker is done.
-fn tick(live: &Live, mut watch: impl FnMut(Tick), is_done: impl Fn() -> bool) {
-    let start = Instant::now();
-    let (mut before, mut since, mut second) = (live.glance(), start, 1);
+/// Calls `watch` at every interval since the session began until the worker is done.
+fn tick(
+    live: &Live,
+    (begun, interval): (Instant, Duration),
+    mut watch: impl FnMut(Tick),
+    is_done: impl Fn() -> bool,
+) {
+    let (mut before, mut since) = (live.glance(), Instant::now());
+    let number = |instant: Instant| (instant - begun).as_millis() / interval.as_millis().max(1);
     while !is_done() {
         thread::sleep(Duration::from_millis(20));
-        if start.elapsed() < Duration::from_secs(second) {
+        let instant = Instant::now();
+        if number(instant) == number(since) {
             continue;
         }
-        let (instant, now) = (Instant::now(), live.glance());
+        let now = live.glance();
+        let second = (instant - begun).as_secs();
         watch(Tick { second, seconds: (instant - since).as_secs_f64(), before, now });
-        (before, since, second) = (now, instant, second + 1);
+        (before, since) = (now, instant);
     }
 }

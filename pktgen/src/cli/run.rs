@@ -10,8 +10,9 @@ use super::traffic::{Traffic, Way};
 use super::{Failure, Global, environment, parse};
 use crate::measure::Course;
 use crate::rate::{Load, Rate};
-use crate::report::{Machine, Report, Settings, live_line, table};
-use crate::session::{Session, Tick};
+use crate::report::{Machine, Report, Settings, table};
+use crate::screen::{Mode, Screen};
+use crate::session::Session;
 use crate::setup::Layout;
 use crate::transmit::Spacing;
 
@@ -40,7 +41,9 @@ impl Run {
         let mut session = global.open(layout)?;
         let absorbing = session.absorbs();
         course.learn = !absorbing;
-        let outcome = session.run(print_tick(global.quiet), |bench| course.run(bench))??;
+        let mode = if global.quiet { Mode::Quiet } else { Mode::Lines };
+        let mut screen = Screen::new(mode, "");
+        let outcome = session.run(|tick| screen.tick(tick), |bench| course.run(bench))??;
         let settings = self.settings(&session, &course);
         let host = Machine::read(session.uses_hugepages());
         let flows = u64::from(session.layout.flows());
@@ -80,15 +83,6 @@ impl Run {
             hosts: layout.hosts().len(),
             seed: layout.seed,
             core: session.core(),
-        }
-    }
-}
-
-/// The live line of each second, unless there shall be none.
-pub(super) fn print_tick(quiet: bool) -> impl FnMut(Tick) {
-    move |tick| {
-        if !quiet {
-            println!("{}", live_line(tick.second, tick.seconds, &tick.before, &tick.now));
         }
     }
 }

@@ -1,14 +1,14 @@
 //! What the worker lets others see while it works.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::Mutex;
 
-use crate::receive::Counters;
+use crate::receive::Defects;
 
 /// What the worker is doing.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Stage {
     /// Waiting for the gateways' hardware addresses.
+    #[default]
     Resolving,
     /// Sending the first packet of every flow.
     Learning,
@@ -19,9 +19,6 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// In the order in which they come.
-    pub const ALL: [Self; 4] = [Self::Resolving, Self::Learning, Self::WarmUp, Self::Measuring];
-
     /// As the live line says it.
     pub fn name(self) -> &'static str {
         match self {
@@ -33,52 +30,37 @@ impl Stage {
     }
 }
 
-/// Counters of the current phase, ten times a second. Worker: write, anybody: read; each value alone is right.
+/// The last [`Glance`] that the worker has shown, ten times a second.
 #[derive(Debug, Default)]
-pub struct Live {
-    stage: AtomicU8,
-    sent: [AtomicU64; 2],
-    received: [AtomicU64; 2],
-    defects: AtomicU64,
-}
+pub struct Live(Mutex<Glance>);
 
-/// One look at [`Live`]; arrays are by direction.
-#[derive(Clone, Copy, Debug)]
+/// Counters of the current phase; arrays are by direction.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Glance {
     /// What the worker was doing.
     pub stage: Stage,
+    /// The phase's number: counters begin from 0 in each.
+    pub phase: u64,
     /// Frames sent since the phase began.
     pub sent: [u64; 2],
     /// Frames received for the first time.
     pub received: [u64; 2],
     /// Broken invariants.
-    pub defects: u64,
+    pub defects: Defects,
+    /// Median, 99 % and 99.9 % of latency in the last whole second.
+    pub latency_ns: [u64; 3],
 }
 
 impl Live {
-    pub(super) fn enter(&self, stage: Stage) {
-        self.show([0; 2], &Counters::default());
-        self.stage.store(stage as u8, Ordering::Relaxed);
-    }
-
-    pub(super) fn show(&self, sent: [u64; 2], counters: &Counters) {
-        let defects = &counters.defects;
-        let defects = defects.corrupted() + defects.mistranslated() + defects.dup + defects.reorder;
-        self.defects.store(defects, Ordering::Relaxed);
-        let pairs = self.sent.iter().zip(sent).chain(self.received.iter().zip(counters.unique));
-        pairs.for_each(|(shown, value)| shown.store(value, Ordering::Relaxed));
-    }
-
-    /// The values now.
-    pub fn glance(&self) -> Glance {
-        let read =
-            |pair: &[AtomicU64; 2]| pair.each_ref().map(|value| value.load(Ordering::Relaxed));
-        let stage = usize::from(self.stage.load(Ordering::Relaxed));
-        Glance {
-            stage: Stage::ALL[stage],
-            sent: read(&self.sent),
-            received: read(&self.received),
-            defects: self.defects.load(Ordering::Relaxed),
+    /// Shows the state of things, unless somebody is looking right now: the worker does not wait.
+    pub(super) fn show(&self, glance: Glance) {
+        if let Ok(mut shown) = self.0.try_lock() {
+            *shown = glance;
         }
+    }
+
+    /// What was shown last.
+    pub fn glance(&self) -> Glance {
+        self.0.lock().map(|shown| *shown).unwrap_or_default()
     }
 }

@@ -87,6 +87,10 @@ impl Verifier {
         self.unique[flow.stream()][direction as usize] += 1;
         let age = trailer::age_ns(trailer.ts, now);
         self.latency.record(age);
+        self.recent.record(age);
+        if let Some(later) = &mut self.later {
+            later.arrive(age, now);
+        }
         let before = flows.delay(index, direction, age);
         if let Some(before) = before.filter(|_| self.measure_variation) {
             match age.checked_sub(before) {
@@ -100,6 +104,9 @@ impl Verifier {
                 + u64::from(index - stream.first());
             if let Some(due) = pacer.due_time(k) {
                 self.intended.record(now.saturating_sub(due));
+            }
+            if let Some(arrivals) = &mut self.arrivals {
+                arrivals.arrive(flow.stream(), direction as usize, k);
             }
         }
     }

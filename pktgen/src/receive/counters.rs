@@ -123,7 +123,12 @@ impl Defects {
 
     /// Whether the path broke no invariant; strangers' frames are not its fault.
     pub fn are_none(&self) -> bool {
-        self.corrupted() + self.mistranslated() + self.dup + self.reorder + self.late == 0
+        self.of_path() == 0
+    }
+
+    /// All that speak against the path, as a sum.
+    pub fn of_path(&self) -> u64 {
+        self.corrupted() + self.mistranslated() + self.dup + self.reorder + self.late
     }
 
     /// Without those of order and number, which a phase before the trial may show while the path

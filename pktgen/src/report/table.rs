@@ -3,25 +3,8 @@
 use std::fmt::Write;
 
 use super::Report;
-use crate::engine::{Glance, Stage};
 use crate::latency::Quantiles;
 use crate::rate::Si;
-
-/// What happened between two looks, `seconds` apart.
-pub fn live_line(second: u64, seconds: f64, before: &Glance, now: &Glance) -> String {
-    let rate = |of: fn(&Glance) -> [u64; 2]| {
-        let [outward, inward] = of(now);
-        let [outward_before, inward_before] =
-            if now.stage == before.stage { of(before) } else { [0; 2] };
-        let per_second = |now: u64, before: u64| Si(now.saturating_sub(before) as f64 / seconds);
-        format!("{}+{}", per_second(outward, outward_before), per_second(inward, inward_before))
-    };
-    if now.stage == Stage::Resolving {
-        return format!("{second:4} s  {}", now.stage.name());
-    }
-    let (stage, tx, rx) = (now.stage.name(), rate(|look| look.sent), rate(|look| look.received));
-    format!("{second:4} s  {stage:<9}  tx {tx} pps  rx {rx} pps  defects {}", now.defects)
-}
 
 /// The figures of a report, aligned; counters only where they are not 0.
 pub fn table(report: &Report) -> String {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::rounded;
-use super::{Class, Goal, Ledger, Sample, Subject};
+use super::{Class, Goal, Known, Ledger, Sample, Subject};
 
 /// How the next load between two bounds is chosen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -201,6 +201,11 @@ impl Search {
     ) -> Result<Sample, S::Error> {
         let sample = Sample { load, ..subject.trial(load, duration_s)? };
         self.ledger.add(sample);
+        let known = self.goals.iter().map(|goal| {
+            let (lower, upper) = self.ledger.bounds(goal);
+            Known { goal: goal.name.clone(), lower, upper }
+        });
+        subject.progress(&known.collect::<Vec<_>>());
         Ok(sample)
     }
 

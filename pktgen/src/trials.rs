@@ -1,0 +1,243 @@
+//! Trials for searches on a real engine: each is a job of the worker, and leaves its record.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::engine::Stage;
+use crate::flow::{Direction, Flows};
+use crate::measure::{Bench, Drain, Learning, Request, Trial, Unresolved};
+use crate::rate::Rate;
+use crate::receive::Counters;
+use crate::record::{Activity, Offender, TrialRecord};
+use crate::screen::Screen;
+use crate::search::{Known, Sample, Subject};
+use crate::session::{Session, SessionError};
+use crate::transmit::Spacing;
+
+/// How trials are made.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// Directions that are sent, each with the load.
+    pub directions: Vec<Direction>,
+    /// Between two trials.
+    pub pause: Duration,
+    /// How long to wait for the last frames.
+    pub drain: Duration,
+    /// How often a trial is made again that lost frames while the kernel had taken the worker's core away.
+    pub again: u32,
+}
+
+/// A session that makes trials.
+pub struct Trials<'a> {
+    /// The worker and its ports.
+    pub session: &'a mut Session,
+    /// Shows what happens.
+    pub screen: &'a mut Screen,
+    /// Every trial of the case so far.
+    pub records: Vec<TrialRecord>,
+    manner: Manner,
+    purpose: String,
+    repetition: u32,
+    begun: Instant,
+}
+
+/// Why there are no trials.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// The first packet of no flow arrived.
+    #[error("no flow came through: is the tested system up, and does it forward these flows?")]
+    NothingCame,
+    /// The worker or its ports.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// A gateway is silent.
+    #[error(transparent)]
+    Unresolved(#[from] Unresolved),
+}
+
+impl<'a> Trials<'a> {
+    /// No trials yet.
+    pub fn new(session: &'a mut Session, screen: &'a mut Screen, manner: Manner) -> Self {
+        Self {
+            session,
+            screen,
+            records: Vec::new(),
+            manner,
+            purpose: String::new(),
+            repetition: 1,
+            begun: Instant::now(),
+        }
+    }
+
+    /// Says what the next trials are for.
+    pub fn enter(&mut self, purpose: &str, repetition: u32) {
+        purpose.clone_into(&mut self.purpose);
+        self.repetition = repetition;
+        self.screen.purpose(purpose, repetition);
+    }
+
+    /// Puts other flows in place, finds the gateways, opens every flow, and sends for a second at `load` or as much
+    /// as the ports take; returns that, in frames per second of each direction.
+    pub fn prepare(&mut self, flows: Flows, load: Option<f64>) -> Result<f64, TrialError> {
+        self.session.engine.set_flows(flows);
+        let learnable = !self.session.absorbs();
+        let learn = move |bench: &mut Bench<'_, _>| -> Result<Option<Learning>, Unresolved> {
+            bench.resolve()?;
+            if learnable {
+                return Ok(Some(bench.learn(None)));
+            }
+            bench.engine.flows.learn_untranslated();
+            Ok(None)
+        };
+        let screen = &mut *self.screen;
+        let learning = self.session.run(|tick| screen.tick(tick), learn)??;
+        if self.session.engine.flows.learned() == 0 {
+            return Err(TrialError::NothingCame);
+        }
+        if let Some(learning) = learning.filter(|learning| learning.missing > 0) {
+            self.screen.say(&format!("{} flows never came through", learning.missing));
+        }
+        let (warm_up, _) = self.send(load.map(Rate::per_second), WARM_UP, Stage::WarmUp)?;
+        let accepted = warm_up.sum(|way| way.sent) as f64 / self.manner.directions.len() as f64;
+        Ok(load.unwrap_or(accepted / warm_up.duration_s))
+    }
+
+    /// Directions that each have the load.
+    pub fn directions(&self) -> &[Direction] {
+        &self.manner.directions
+    }
+
+    /// One trial with its record; without a rate as much as the ports take.
+    pub fn measure(&mut self, rate: Option<Rate>, duration: Duration) -> Result<Trial, TrialError> {
+        let (trial, activity) = self.send(rate, duration, Stage::Measuring)?;
+        let mut record = self.record(&trial, rate);
+        record.steal_s = activity.steal_s;
+        record.seconds = self.session.engine.seconds().to_vec();
+        self.screen.trial(&record);
+        self.records.push(record);
+        Ok(trial)
+    }
+
+    fn send(
+        &mut self,
+        rate: Option<Rate>,
+        duration: Duration,
+        stage: Stage,
+    ) -> Result<(Trial, Activity), TrialError> {
+        let request = Request {
+            rate,
+            spacing: Spacing::Even,
+            duration: duration.as_nanos() as u64,
+            directions: self.manner.directions.clone(),
+            stage,
+        };
+        let least = self.manner.drain.as_nanos() as u64;
+        let pause = self.manner.pause.as_nanos() as u64;
+        let screen = &mut *self.screen;
+        let core = self.session.core();
+        let done = self.session.run(
+            |tick| screen.tick(tick),
+            move |bench| {
+                bench.drain = Drain { least, ..Drain::default() };
+                bench.idle(pause);
+                let before = Activity::now(core);
+                let trial = bench.trial(&request);
+                (trial, Activity::now(core).since(before))
+            },
+        )?;
+        Ok(done)
+    }
+
+    fn record(&self, trial: &Trial, rate: Option<Rate>) -> TrialRecord {
+        let lost = trial.sum(|way| way.lost);
+        let engine = &self.session.engine;
+        let offenders =
+            if lost > 0 { offenders(&engine.flows, &self.manner.directions) } else { Vec::new() };
+        TrialRecord {
+            number: self.records.len() as u64 + 1,
+            repetition: self.repetition,
+            purpose: self.purpose.clone(),
+            load_pps: rate.map(Rate::frames_per_second),
+            duration_s: trial.duration_s,
+            intended: trial.sum(|way| way.intended),
+            sent: trial.sum(|way| way.sent),
+            received: trial.sum(|way| way.received),
+            lost,
+            tx_short: trial.sum(|way| way.tx_short),
+            loss_ratio: trial.loss_ratio(),
+            tg_limited: trial.is_tg_limited(),
+            disturbed: trial.disturbed,
+            context_switches: trial.involuntary_switches,
+            defects: named(&trial.counters),
+            latency_ns: trial.latency.quantiles(),
+            intended_latency_ns: trial.intended_latency,
+            send_error_ns: trial.send_error.quantiles(),
+            latency_histogram: trial.latency.pairs(),
+            offenders,
+            ..TrialRecord::default()
+        }
+    }
+}
+
+impl Subject for Trials<'_> {
+    type Error = TrialError;
+
+    fn trial(&mut self, load: f64, duration_s: f64) -> Result<Sample, TrialError> {
+        let duration = Duration::from_secs_f64(duration_s);
+        let mut tries = 0;
+        loop {
+            let trial = self.measure(Some(Rate::per_second(load)), duration)?;
+            let Some(record) = self.records.last_mut() else { continue };
+            if tries < self.manner.again && trial.disturbed && record.lost > 0 {
+                record.purpose.push_str(DISCARDED);
+                tries += 1;
+                continue;
+            }
+            return Ok(Sample { load, ..record.sample() });
+        }
+    }
+
+    fn elapsed_s(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64()
+    }
+
+    fn progress(&mut self, bounds: &[Known]) {
+        self.screen.bounds(bounds);
+    }
+}
+
+/// The flows that lost most, worst first.
+fn offenders(flows: &Flows, directions: &[Direction]) -> Vec<Offender> {
+    let mut worst: Vec<(u32, u32, Direction)> = Vec::new();
+    for index in 0..flows.len() as u32 {
+        let Some(flow) = flows.flow(index) else { continue };
+        for direction in directions {
+            let lost =
+                flow.made(*direction).saturating_sub(flows.tally(index, *direction).received);
+            let least = if worst.len() < OFFENDERS { 0 } else { worst[OFFENDERS - 1].0 };
+            if lost > least {
+                worst.truncate(OFFENDERS - 1);
+                let place = worst.partition_point(|other| other.0 >= lost);
+                worst.insert(place, (lost, index, *direction));
+            }
+        }
+    }
+    let offender = |(lost, index, direction): (u32, u32, Direction)| Offender {
+        flow: index,
+        direction: direction.name().to_owned(),
+        endpoints: format!("{} ↔ {}", flows.inside(index), flows.outside(index)),
+        sent: flows.flow(index).map_or(0, |flow| flow.made(direction).into()),
+        lost: lost.into(),
+    };
+    worst.into_iter().map(offender).collect()
+}
+
+/// Counters of broken invariants by name.
+fn named(counters: &Counters) -> BTreeMap<String, u64> {
+    counters.defects.named().into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+}
+
+/// Added to the purpose of a trial that was made again.
+pub const DISCARDED: &str = ", disturbed and repeated";
+const OFFENDERS: usize = 10;
+const WARM_UP: Duration = Duration::from_secs(1);
