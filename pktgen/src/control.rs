@@ -78,6 +78,11 @@ pub enum HookError {
 }
 
 impl Hooks {
+    /// An error that says what to give, where there is no hook for this.
+    pub fn need(&self, action: Action) -> Result<(), HookError> {
+        self.find(action).map(|_| ())
+    }
+
     /// Whether there is a hook for this.
     pub fn have(&self, action: Action) -> bool {
         self.find(action).is_ok()

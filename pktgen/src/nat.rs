@@ -1,9 +1,14 @@
 //! What a NAT does, found out from outside (RFC 4787, 5382, 5508 for behaviour, RFC 9693 for performance).
 
+pub mod capacity;
+pub mod cps;
 pub mod errors;
+pub mod establish;
 pub mod hairpin;
+pub mod learn;
 pub mod mapping;
 pub mod ports;
+pub mod teardown;
 pub mod timeouts;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -85,6 +90,11 @@ pub trait Finding: serde::Serialize {
 
     /// What is wrong with the tested system; empty: nothing.
     fn faults(&self) -> Vec<String>;
+
+    /// Whether the generator, not the tested system, was the limit.
+    fn is_tg_limited(&self) -> bool {
+        false
+    }
 }
 
 /// Aligns the rows of a table; the last column is not padded.

@@ -1,9 +1,12 @@
 //! `pktgen nat`: what a NAT does, and how well.
 
+mod stateful;
+
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use self::stateful::{Capacity, Cps, Learn, Teardown, Verify};
 use super::probe::{answer, with_prober};
 use super::{Failure, Global, parse};
 use crate::nat::mapping::{Behaviour, Expected};
@@ -15,29 +18,45 @@ use crate::probe::Protocol;
 
 #[derive(Args, Debug)]
 pub(super) struct Nat {
-    /// Prefixes of the translator's own external addresses, which no host of ours may have
-    #[arg(long, value_name = "PREFIX", value_delimiter = ',', global = true)]
-    pub(super) pool: Vec<Prefix>,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// How many sessions is there room for? (RFC 9693)
+    Capacity(Capacity),
+    /// How many sessions a second can be established? (RFC 9693)
+    Cps(Cps),
     /// Do two inside hosts reach each other by their external endpoints?
-    Hairpin,
+    Hairpin(Addresses),
     /// Are ICMP errors translated, with the packets they quote?
-    IcmpErrors,
+    IcmpErrors(Addresses),
+    /// Which external endpoints do the flows get? (phase 1 of RFC 9693)
+    Learn(Learn),
     /// On what do mapping and filtering depend? (RFC 4787)
     MappingType(MappingType),
     /// Which external ports are chosen, and how many are there?
     Ports(Ports),
+    /// How long does it take to forget all sessions? (RFC 9693)
+    Teardown(Teardown),
     /// How long does an idle mapping live?
     Timeouts(TimeoutsOf),
+    /// Is every packet of many flows translated right, in both directions?
+    Verify(Verify),
+}
+
+#[derive(Args, Debug)]
+struct Addresses {
+    /// Prefixes of the translator's external addresses, which no host of ours may have
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    pool: Vec<Prefix>,
 }
 
 #[derive(Args, Debug)]
 struct MappingType {
+    #[command(flatten)]
+    addresses: Addresses,
     /// Fail unless mapping is so
     #[arg(long, value_enum)]
     mapping: Option<Behaviour>,
@@ -48,6 +67,8 @@ struct MappingType {
 
 #[derive(Args, Debug)]
 struct Ports {
+    #[command(flatten)]
+    addresses: Addresses,
     /// Protocol of the flows
     #[arg(long, value_enum, default_value_t = Protocol::Udp)]
     proto: Protocol,
@@ -61,6 +82,8 @@ struct Ports {
 
 #[derive(Args, Debug)]
 struct TimeoutsOf {
+    #[command(flatten)]
+    addresses: Addresses,
     /// States to ask about [default: all]
     #[arg(long, value_enum, value_delimiter = ',')]
     state: Vec<State>,
@@ -74,27 +97,36 @@ struct TimeoutsOf {
 
 impl Nat {
     pub(super) fn run(&self, global: &Global) -> Result<u8, Failure> {
-        let pool = &self.pool;
         match &self.command {
-            Command::Hairpin => answer(global, &with_prober(global, pool, 2, hairpin::check)?),
-            Command::IcmpErrors => answer(global, &with_prober(global, pool, 2, errors::check)?),
+            Command::Capacity(asked) => asked.run(global),
+            Command::Cps(asked) => asked.run(global),
+            Command::Learn(asked) => asked.run(global),
+            Command::Teardown(asked) => asked.run(global),
+            Command::Verify(asked) => asked.run(global),
+            Command::Hairpin(addresses) => {
+                answer(global, &with_prober(global, &addresses.pool, 2, hairpin::check)?)
+            }
+            Command::IcmpErrors(addresses) => {
+                answer(global, &with_prober(global, &addresses.pool, 2, errors::check)?)
+            }
             Command::MappingType(asked) => {
                 let expected = Expected { mapping: asked.mapping, filtering: asked.filtering };
+                let pool = &asked.addresses.pool;
                 let found = with_prober(global, pool, 2, |prober, ground| {
                     mapping::classify(prober, ground, expected)
                 })?;
                 answer(global, &found)
             }
-            Command::Ports(asked) => asked.run(global, pool),
-            Command::Timeouts(asked) => asked.run(global, pool),
+            Command::Ports(asked) => asked.run(global),
+            Command::Timeouts(asked) => asked.run(global),
         }
     }
 }
 
 impl Ports {
-    fn run(&self, global: &Global, pool: &[Prefix]) -> Result<u8, Failure> {
+    fn run(&self, global: &Global) -> Result<u8, Failure> {
         let hosts = usize::from(self.hosts);
-        let found = with_prober(global, pool, hosts.max(2), |prober, ground| {
+        let found = with_prober(global, &self.addresses.pool, hosts.max(2), |prober, ground| {
             let question = Question {
                 protocol: self.proto,
                 flows: self.flows,
@@ -109,11 +141,11 @@ impl Ports {
 }
 
 impl TimeoutsOf {
-    fn run(&self, global: &Global, pool: &[Prefix]) -> Result<u8, Failure> {
+    fn run(&self, global: &Global) -> Result<u8, Failure> {
         let [limit, resolution] =
             [self.limit, self.resolution].map(|duration| duration.as_nanos() as u64);
         let states = if self.state.is_empty() { State::ALL.to_vec() } else { self.state.clone() };
-        let found = with_prober(global, pool, 2, |prober, ground| {
+        let found = with_prober(global, &self.addresses.pool, 2, |prober, ground| {
             let one = |state| measure(prober, ground, state, limit, resolution);
             Timeouts { states: states.into_iter().map(one).collect() }
         })?;

@@ -79,7 +79,11 @@ struct Record<'a, F> {
 /// Prints a finding, writes its record, and judges it.
 pub(super) fn answer<F: Finding>(global: &Global, finding: &F) -> Result<u8, Failure> {
     let reasons = finding.faults();
-    let verdict = if reasons.is_empty() { Verdict::Pass } else { Verdict::Fail };
+    let verdict = match (reasons.is_empty(), finding.is_tg_limited()) {
+        (true, false) => Verdict::Pass,
+        (true, true) => Verdict::TgLimited,
+        (false, _) => Verdict::Fail,
+    };
     if let Some(path) = &global.json {
         let ports = global.ports.iter().enumerate().map(|(index, spec)| spec.device(index));
         let record = Record {
@@ -95,7 +99,12 @@ pub(super) fn answer<F: Finding>(global: &Global, finding: &F) -> Result<u8, Fai
     if !global.quiet {
         print!("{}", align(&finding.table()));
     }
-    println!("verdict  {}", if reasons.is_empty() { "pass" } else { "fail" });
+    let word = match verdict {
+        Verdict::Pass => "pass",
+        Verdict::TgLimited => "tg-limited",
+        Verdict::Fail | Verdict::TxOnly => "fail",
+    };
+    println!("verdict  {word}");
     reasons.iter().for_each(|reason| println!("         {reason}"));
     Ok(verdict.exit_code())
 }

@@ -16,6 +16,7 @@ mod ipv6;
 mod kill;
 mod link;
 mod nat_behaviour;
+mod nat_stateful;
 mod ping;
 mod reload;
 mod second_instance;
