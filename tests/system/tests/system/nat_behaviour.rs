@@ -7,7 +7,7 @@ use system_tests::{Bench, Config};
 const POOL: [&str; 2] = ["--pool", "198.51.100.8/29"];
 
 fn ask(bench: &Bench, arguments: &[&str]) -> Result<Value> {
-    let (report, output) = bench.pktgen(&[&["nat"], &POOL[..], arguments].concat())?;
+    let (report, output) = bench.pktgen(&[&["nat"], arguments, &POOL[..]].concat())?;
     let words = String::from_utf8_lossy(&output.stdout);
     assert_eq!(report["verdict"], "pass", "{words}{report}");
     assert_eq!(output.status.code(), Some(0), "{words}");
