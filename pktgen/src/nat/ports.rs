@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{Finding, Ground, row};
 use crate::engine::Clock;
-use crate::probe::{Kind, Prober, Protocol};
+use crate::probe::{Kind, Place, Prober, Protocol};
 use crate::trailer::siphash;
 pub use chi::upper_tail;
 
@@ -36,7 +36,7 @@ pub struct Ports {
     pub question: Question,
     /// Flows that came through.
     pub opened: u64,
-    /// How many had come through when the first one did not; `None`: all did.
+    /// How many came through, where not all did: so many external ports there are for these hosts.
     pub exhausted_after: Option<u64>,
     /// Flows by external address.
     pub addresses: BTreeMap<Ipv4Addr, u64>,
@@ -80,6 +80,10 @@ pub fn survey<C: Clock>(prober: &mut Prober<'_, C>, ground: &Ground, question: Q
     };
     let pairs: Vec<_> = (0..question.flows).map(|index| (endpoint(index), remote)).collect();
     let kind = Kind::opening(question.protocol);
+    // The tested system looks for its neighbours with the first packet, and may lose those behind it.
+    if let Some((first, remote)) = pairs.first() {
+        let _ = prober.ask(Place::Inside, kind, *first, *remote);
+    }
     let mut found = Vec::with_capacity(pairs.len());
     // In portions: where nothing comes through any more there is no need to ask on.
     for portion in pairs.chunks(PORTION) {
@@ -129,10 +133,7 @@ impl Ports {
         let mut previous: Option<u16> = None;
         let (mut chosen, mut steps) = (Vec::new(), Vec::new());
         for ((inside, _), external) in pairs.iter().zip(found) {
-            let Some(external) = external else {
-                ports.exhausted_after.get_or_insert(ports.opened);
-                continue;
-            };
+            let Some(external) = external else { continue };
             ports.opened += 1;
             *ports.addresses.entry(*external.ip()).or_default() += 1;
             homes.entry(*inside.ip()).or_default().insert(*external.ip());
@@ -149,6 +150,7 @@ impl Ports {
             previous = Some(port);
             chosen.push(port);
         }
+        ports.exhausted_after = (ports.opened < u64::from(question.flows)).then_some(ports.opened);
         ports.unpaired_hosts = homes.values().filter(|homes| homes.len() > 1).count() as u64;
         if let Some((low, high)) = ports.range {
             let width = u32::from(high - low) + 1;

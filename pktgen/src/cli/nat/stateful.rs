@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::super::probe::answer;
-use super::super::run::{Run, print_tick};
+use super::super::run::Run;
 use super::super::traffic::{Traffic, Way};
 use super::super::{Failure, Global, parse};
 use crate::control::{Action, HookError, Hooks};
@@ -13,6 +13,7 @@ use crate::engine::Tsc;
 use crate::measure::{Bench, Unresolved};
 use crate::nat::{Finding, capacity, cps, learn, teardown};
 use crate::rate::{Load, Rate};
+use crate::screen::{Mode, Screen};
 
 #[derive(Args, Debug)]
 pub(super) struct Learn {
@@ -151,10 +152,15 @@ fn with_bench<F: Finding + Send>(
     work: impl FnOnce(&mut Bench<'_, Tsc>) -> Result<F, HookError> + Send,
 ) -> Result<u8, Failure> {
     let mut session = global.open(traffic.layout(global)?)?;
-    let found = session.run(print_tick(global.quiet), |bench| {
-        bench.resolve()?;
-        Ok::<_, Unresolved>(work(bench))
-    })??;
+    let mode = if global.quiet { Mode::Quiet } else { Mode::Lines };
+    let mut screen = Screen::new(mode, "");
+    let found = session.run(
+        |tick| screen.tick(tick),
+        |bench| {
+            bench.resolve()?;
+            Ok::<_, Unresolved>(work(bench))
+        },
+    )??;
     answer(global, &found?)
 }
 
