@@ -204,23 +204,26 @@ fn rule(random: &mut Random, ipv6: bool) -> RuleSettings {
     };
     RuleSettings {
         action: AclAction::Permit,
-        destination,
+        destination: destination.into_iter().collect(),
         destination_ports,
+        icmp_code: None,
         icmp_type: None,
         line: 1,
         log: false,
         protocol,
-        source,
+        source: source.into_iter().collect(),
         source_ports: Vec::new(),
         state: true,
+        tcp_flags: None,
         text: String::new(),
+        vlans: Vec::new(),
     }
 }
 
 fn key(random: &mut Random, rule: &RuleSettings, ipv6: bool) -> AclKey {
     let any = net(0, 0, ipv6);
-    let source = bits(inside(random, *rule.source.first().unwrap_or(&any)));
-    let destination = bits(inside(random, *rule.destination.first().unwrap_or(&any)));
+    let source = bits(inside(random, *rule.source.nets().next().unwrap_or(&any)));
+    let destination = bits(inside(random, *rule.destination.nets().next().unwrap_or(&any)));
     let ports = rule.destination_ports.first().cloned().unwrap_or(0..=u16::MAX);
     let port = ports.start() + random.below(1 + usize::from(ports.end() - ports.start())) as u16;
     let upper = Upper::Ports { source: random.next() as u16, destination: port };

@@ -359,7 +359,29 @@ fn rules_name_known_sets_and_one_address_family() {
         &(rule("") + "[[acl]]\nname = \"a\"\ndefault = \"permit\"\n"),
         "acl[a].name: found \"a\", expected a name of its own: line 27 has this one",
     );
+    refuses(
+        &rule("protocol = \"udp\"\ntcp_flags = \"syn\""),
+        "acl[a].rule[1].tcp_flags: found \"syn\", expected no flags, or the protocol \"tcp\"",
+    );
+    refuses(
+        &rule("protocol = \"tcp\"\ntcp_flags = [\"syn\", \"!syn\"]"),
+        "acl[a].rule[1].tcp_flags: found \"!syn\", expected each flag once",
+    );
+    refuses(
+        &rule("protocol = \"tcp\"\ntcp_flags = \"sin\""),
+        "acl[a].rule[1].tcp_flags: found \"sin\", expected \"fin\", \"syn\", \"rst\", \"psh\", \"ack\", \"urg\", \"ece\" or \"cwr\", one with \"!\" before it where it must be clear, or a list of these",
+    );
+    refuses(
+        &rule("vlan = 4095"),
+        "acl[a].rule[1].vlan: found 4095, expected a VLAN from 0 (untagged) to 4094, a range such as \"100-199\", or a list of these",
+    );
+    refuses(
+        &rule("protocol = \"icmp\"\nicmp_code = 1"),
+        "acl[a].rule[1].icmp_code: found 1, expected no code, or an icmp_type that it belongs to",
+    );
     for accepted in [
+        "protocol = \"tcp\"\ntcp_flags = [\"syn\", \"!ack\"]\nvlan = [0, \"100-199\"]",
+        "protocol = \"icmp\"\nicmp_type = 3\nicmp_code = 4",
         "protocol = 132\ndestination_port = 1",
         "protocol = \"icmp\"\nicmp_type = 0",
         "source = [\"10.0.0.0/8\", \"fd00::/8\"]\ndestination = \"fd00::1\"",
@@ -375,10 +397,16 @@ fn the_text_of_a_rule_says_all_of_it() {
         &rule("protocol = \"tcp\"\nsource = [\"10.0.0.0/8\", \"@s\"]\nsource_port = \"1024-65535\"\nstate = false\nlog = true\n[sets]\ns = \"192.0.2.7\""),
     )
     .unwrap();
-    let rule = &settings.acls[1].rules[0];
-    assert_eq!(rule.text, "deny tcp from 10.0.0.0/8,@s port 1024-65535 to any stateless log");
-    assert_eq!(rule.source.len(), 2);
-    assert_eq!(rule.line, 29);
+    let first = &settings.acls[1].rules[0];
+    assert_eq!(first.source.nets().count(), 2);
+    assert_eq!(first.line, 29);
+    assert_eq!(first.text, "deny tcp from 10.0.0.0/8,@s port 1024-65535 to any stateless log");
+    let above = "protocol = \"tcp\"\ntcp_flags = [\"!ack\", \"syn\"]\nvlan = [0, \"100-199\"]";
+    let settings = parse(&rule(above)).unwrap();
+    let text = &settings.acls[1].rules[0].text;
+    assert_eq!(text, "deny tcp from any to any flags syn,!ack vlan 0,100-199");
+    let icmp = parse(&rule("protocol = \"icmp\"\nicmp_type = 3\nicmp_code = 4")).unwrap();
+    assert_eq!(icmp.acls[1].rules[0].text, "deny icmp from any to any icmp-type 3 icmp-code 4");
 }
 
 #[test]

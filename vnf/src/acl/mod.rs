@@ -8,12 +8,12 @@ use crate::config::AclAction;
 use crate::engine::burst::{Burst, Origin};
 use crate::engine::ids::{InterfaceId, Tick, WorkerId};
 use crate::engine::mask::{BURST, Mask, Slot};
-use crate::engine::meta::{Family, FlowKey, Meta};
+use crate::engine::meta::{FlowKey, Kind, Meta};
 use crate::engine::tables::Tables;
 use crate::engine::verdict::{DropReason, Rejection, Verdict};
-use crate::session::{Decision as FlowDecision, Flows, Plan};
+use crate::session::{Decision as FlowDecision, Flows, Plan, tcp};
 use crate::table::TokenBucket;
-use crate::wire::transport;
+use crate::wire::{icmp, protocol, transport};
 
 pub use key::{AclKey, Upper};
 pub use rule_set::{CompileError, Decision, RuleSet};
@@ -110,7 +110,7 @@ impl Acl {
     ) {
         let count = asked.len();
         for (at, slot) in asked.enumerate() {
-            self.keys[at % BURST] = acl_key(&burst.meta[slot], slot, flows);
+            self.keys[at % BURST] = acl_key(slot, burst, flows, tables);
         }
         tables.acl.rules(acl).classify(&self.keys[..count], &mut self.answers[..count]);
         for (answer, slot) in self.answers[..count].iter().zip(asked) {
@@ -165,38 +165,48 @@ fn as_opened(meta: &Meta, decision: &FlowDecision, flows: &Flows) -> bool {
 }
 
 /// What the rules see: real addresses, and of a reply the flow as it was opened.
-fn acl_key(meta: &Meta, slot: Slot, flows: &Flows) -> AclKey {
-    let decision = &flows.decisions[slot];
-    let (key, icmp_type) = if as_opened(meta, decision, flows) {
+fn acl_key(slot: Slot, burst: &Burst, flows: &Flows, tables: &Tables) -> AclKey {
+    let (meta, decision) = (&burst.meta[slot], &flows.decisions[slot]);
+    if as_opened(meta, decision, flows) {
         let session = flows.sessions.session(meta.session);
-        (session.real_key(session.opened_by()), None)
-    } else {
-        (decision.real, Some(meta.detail))
-    };
-    let upper = upper(&key, icmp_type);
-    match key.family {
-        Family::Ipv4 => AclKey::ipv4(key.source[0], key.destination[0], key.protocol, upper),
-        Family::Ipv6 => {
-            AclKey::ipv6(number(&key.source), number(&key.destination), key.protocol, upper)
-        }
+        let replies = session.opened_by() != meta.direction;
+        let entered = if replies { meta.egress } else { meta.ingress };
+        let key = session.real_key(session.opened_by());
+        return AclKey::of(&key, opening(&key), tables.interfaces.vlan(entered));
     }
+    let real = &decision.real;
+    let vlan = tables.interfaces.vlan(meta.ingress);
+    AclKey::of(real, upper(real, meta, || burst.packet(slot).data()), vlan)
 }
 
-fn upper(key: &FlowKey, icmp_type: Option<u8>) -> Upper {
-    use crate::wire::{icmp, protocol};
+/// What the packet carries that opens this flow: a SYN, or an echo request (RFC 5508 REQ-1).
+pub fn opening(key: &FlowKey) -> Upper {
+    let (source, destination) = (key.source_port, key.destination_port);
     match key.protocol {
-        // A session of ICMP is one of echo requests (RFC 5508 REQ-1).
-        protocol::ICMP => Upper::Icmp(icmp_type.unwrap_or(icmp::v4::ECHO_REQUEST)),
-        protocol::ICMPV6 => Upper::Icmp(icmp_type.unwrap_or(icmp::v6::ECHO_REQUEST)),
-        number if transport::has_ports(number) => {
-            Upper::Ports { source: key.source_port, destination: key.destination_port }
-        }
+        protocol::ICMP => Upper::Icmp { kind: icmp::v4::ECHO_REQUEST, code: 0 },
+        protocol::ICMPV6 => Upper::Icmp { kind: icmp::v6::ECHO_REQUEST, code: 0 },
+        protocol::TCP => Upper::Tcp { source, destination, flags: tcp::SYN },
+        number if transport::has_ports(number) => Upper::Ports { source, destination },
         _ => Upper::None,
     }
 }
 
-fn number(words: &[u32; 4]) -> u128 {
-    words.iter().fold(0, |number, word| number << 32 | u128::from(*word))
+/// What a packet carries.
+fn upper<'p>(key: &FlowKey, meta: &Meta, frame: impl FnOnce() -> &'p [u8]) -> Upper {
+    let (source, destination) = (key.source_port, key.destination_port);
+    match key.protocol {
+        // Later fragments carry no type and no code.
+        protocol::ICMP | protocol::ICMPV6 if meta.kind == Kind::LaterFragment => Upper::None,
+        protocol::ICMP | protocol::ICMPV6 => {
+            let code = frame().get(usize::from(meta.l4) + 1).copied();
+            code.map_or(Upper::None, |code| Upper::Icmp { kind: meta.detail, code })
+        }
+        protocol::TCP if meta.kind != Kind::IcmpError => {
+            Upper::Tcp { source, destination, flags: meta.detail }
+        }
+        number if transport::has_ports(number) => Upper::Ports { source, destination },
+        _ => Upper::None,
+    }
 }
 
 /// Packets of rules with `log` that one worker tells of in a second.

@@ -1,19 +1,19 @@
 //! An access list compiled for bulk classification: the first rule that matches decides.
 
-use std::num::NonZeroU32;
-
 use dpdk_bindings::{acl::Classifier, eal::Eal};
 
 use super::key::AclKey;
 use crate::config::{AclAction, AclSettings, RuleSettings};
 
 mod expand;
+mod index;
 mod layout;
 
 #[cfg(test)]
 mod tests;
 
 use expand::Expansion;
+use index::{Address, Index, Refused};
 
 /// What a list says of a packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,37 +48,24 @@ impl Decision {
 /// Why a list does not compile; the one in force stays.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
-    /// `rte_acl` refused it: too large, or no memory.
-    #[error(
-        "acl {acl:?}: {entries} combinations of prefixes, protocols and port ranges do not fit into \
-         {limit_mib} MiB or into DPDK's memory"
-    )]
-    Classifier {
-        /// The list's name.
-        acl: String,
-        /// How many combinations it has for one address family.
-        entries: usize,
-        /// The size the compiled list may have at most, in MiB.
-        limit_mib: usize,
+    /// DPDK's memory is used up.
+    #[error("no memory for its {rules} rules: raise dpdk.memory, or make the list shorter")]
+    NoMemory {
+        /// How many rules the list has.
+        rules: usize,
         /// What DPDK said.
         #[source]
         source: dpdk_bindings::Error,
     },
-    /// One rule multiplies out to too many combinations, or the list up to it does.
+    /// The list says too much.
     #[error(
-        "acl {acl:?}: with rule {rule} ({text}) the list has {entries} combinations of prefixes, \
-         protocols and port ranges, at most {} are accepted",
-        RuleSet::MAX_ENTRIES
+        "its {rules} rules take more than {limit_mib} MiB compiled: name fewer addresses and port ranges, or put addresses into sets"
     )]
-    TooManyEntries {
-        /// The list's name.
-        acl: String,
-        /// How many combinations the list has with this rule.
-        entries: usize,
-        /// The rule's index.
-        rule: usize,
-        /// The rule on one line.
-        text: String,
+    TooLarge {
+        /// How many rules the list has.
+        rules: usize,
+        /// The size the compiled list may have at most, in MiB.
+        limit_mib: usize,
     },
 }
 
@@ -89,54 +76,68 @@ pub enum CompileError {
 /// denies or rejects it if the rest of the rule matches.
 #[derive(Debug)]
 pub struct RuleSet {
-    /// By the classifier's answer: the default first, then the rules.
+    /// By the engines' answer: the default first, then the rules.
     decisions: Vec<Decision>,
-    ipv4: Option<Classifier<AclKey>>,
-    ipv6: Option<Classifier<AclKey>>,
+    ipv4: Engine<u32>,
+    ipv6: Engine<u128>,
+}
+
+/// What finds the rule for the packets of one IP version.
+#[derive(Debug)]
+enum Engine<A> {
+    /// `rte_acl`: fast, but its memory and its time to build have no useful bound.
+    Classifier(Classifier<AclKey>),
+    /// For every other list.
+    Index(Box<Index<A>>),
+    /// No rule concerns this version.
+    Nothing,
 }
 
 impl RuleSet {
-    /// How many combinations of prefixes, protocols and port ranges a list may have.
-    pub const MAX_ENTRIES: usize = 1 << 18;
     /// How large a list may get for one address family, in bytes.
     pub const MAX_BYTES: usize = 1 << 30;
 
     /// Compiles a list.
+    ///
+    /// # Errors
+    /// When the list is too large, or DPDK's memory too small.
     pub fn compile(eal: &Eal, settings: &AclSettings) -> Result<Self, CompileError> {
-        let mut expansion = Expansion::default();
-        let mut decisions = vec![Decision::of_default(settings.default)];
-        for (rule, index) in settings.rules.iter().zip(0..) {
-            decisions.push(Decision::of_rule(rule, index));
-            let id = NonZeroU32::MIN.saturating_add(index);
-            expansion.add(rule, id, Self::MAX_ENTRIES).map_err(|entries| {
-                CompileError::TooManyEntries {
-                    acl: settings.name.clone(),
-                    entries,
-                    rule: index as usize,
-                    text: rule.text.clone(),
-                }
-            })?;
-        }
-        let refused = |entries| {
-            let acl = settings.name.clone();
-            let limit_mib = Self::MAX_BYTES >> 20;
-            move |source| CompileError::Classifier { acl, entries, limit_mib, source }
+        Self::compile_within(eal, settings, SHORT, Self::MAX_BYTES)
+    }
+
+    fn compile_within(
+        eal: &Eal,
+        settings: &AclSettings,
+        short: usize,
+        most_bytes: usize,
+    ) -> Result<Self, CompileError> {
+        let rules = settings.rules.iter().zip(0..);
+        let decisions = std::iter::once(Decision::of_default(settings.default))
+            .chain(rules.map(|(rule, place)| Decision::of_rule(rule, place)));
+        let (ipv4, ipv6) = match Self::classifiers(eal, settings, short) {
+            Some(engines) => engines,
+            None => (indexed(eal, settings, most_bytes)?, indexed(eal, settings, most_bytes)?),
         };
-        Ok(Self {
-            decisions,
-            ipv4: compile(eal, &layout::IPV4, &expansion.ipv4)
-                .map_err(refused(expansion.ipv4.len()))?,
-            ipv6: compile(eal, &layout::IPV6, &expansion.ipv6)
-                .map_err(refused(expansion.ipv6.len()))?,
-        })
+        Ok(Self { decisions: decisions.collect(), ipv4, ipv6 })
+    }
+
+    /// The list for `rte_acl`, where it is short enough.
+    fn classifiers(
+        eal: &Eal,
+        settings: &AclSettings,
+        short: usize,
+    ) -> Option<(Engine<u32>, Engine<u128>)> {
+        let expansion = Expansion::of(&settings.rules, short)?;
+        let ipv4 = classified(eal, &layout::IPV4, &expansion.ipv4)?;
+        Some((ipv4, classified(eal, &layout::IPV6, &expansion.ipv6)?))
     }
 
     /// Decides for every key; writes as many decisions as there are keys, or as fit.
     pub fn classify(&self, keys: &[AclKey], decisions: &mut [Decision]) {
         for (keys, decisions) in keys.chunks(BULK).zip(decisions.chunks_mut(BULK)) {
             let mut ids = [0; BULK];
-            ask(self.ipv4.as_ref(), 4, keys, &mut ids);
-            ask(self.ipv6.as_ref(), 6, keys, &mut ids);
+            ask(&self.ipv4, keys, &mut ids);
+            ask(&self.ipv6, keys, &mut ids);
             for (decision, id) in decisions.iter_mut().zip(ids).take(keys.len()) {
                 if let Some(found) = self.decisions.get(id as usize) {
                     *decision = *found;
@@ -147,46 +148,76 @@ impl RuleSet {
 
     /// The memory the list takes, in bytes.
     pub fn bytes(&self) -> usize {
-        let classifiers = [&self.ipv4, &self.ipv6];
-        size_of_val(&self.decisions[..])
-            + classifiers.into_iter().flatten().map(Classifier::bytes).sum::<usize>()
+        size_of_val(&self.decisions[..]) + self.ipv4.bytes() + self.ipv6.bytes()
     }
 }
 
-fn compile<const FIELDS: usize>(
+impl<A: Address> Engine<A> {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Classifier(classifier) => classifier.bytes(),
+            Self::Index(index) => index.bytes(),
+            Self::Nothing => 0,
+        }
+    }
+}
+
+/// `None`: `rte_acl` could not do it.
+fn classified<A, const FIELDS: usize>(
     eal: &Eal,
     layout: &[dpdk_bindings::acl::Field; FIELDS],
     rules: &[dpdk_bindings::acl::Rule<FIELDS>],
-) -> dpdk_bindings::Result<Option<Classifier<AclKey>>> {
+) -> Option<Engine<A>> {
     if rules.is_empty() {
-        return Ok(None);
+        return Some(Engine::Nothing);
     }
-    Classifier::build(eal, layout, rules, RuleSet::MAX_BYTES).map(Some)
+    let classifier = Classifier::build(eal, layout, rules, RuleSet::MAX_BYTES);
+    classifier.ok().map(Engine::Classifier)
 }
 
-/// Asks one classifier about the keys of its IP version, and writes its answers at their places.
+fn indexed<A: Address>(
+    eal: &Eal,
+    settings: &AclSettings,
+    most_bytes: usize,
+) -> Result<Engine<A>, CompileError> {
+    let rules = settings.rules.len();
+    match Index::build(eal, settings, most_bytes) {
+        Ok(index) => Ok(index.map_or(Engine::Nothing, |index| Engine::Index(Box::new(index)))),
+        Err(Refused::TooLarge) => {
+            Err(CompileError::TooLarge { rules, limit_mib: most_bytes >> 20 })
+        }
+        Err(Refused::NoMemory(source)) => Err(CompileError::NoMemory { rules, source }),
+    }
+}
+
+/// Asks one engine about the keys of its IP version, and writes its answers at their places.
 #[inline]
-fn ask(
-    classifier: Option<&Classifier<AclKey>>,
-    version: u8,
-    keys: &[AclKey],
-    ids: &mut [u32; BULK],
-) {
-    let (Some(classifier), Some(first)) = (classifier, keys.first()) else { return };
+fn ask<A: Address>(engine: &Engine<A>, keys: &[AclKey], ids: &mut [u32; BULK]) {
+    let Some(first) = keys.first() else { return };
+    if matches!(engine, Engine::Nothing) {
+        return;
+    }
     let mut chosen = [first; BULK];
     let mut slots = [0; BULK];
     let mut count = 0;
     for (slot, key) in keys.iter().enumerate().take(BULK) {
         chosen[count % BULK] = key;
         slots[count % BULK] = slot;
-        count += usize::from(key.version == version);
+        count += usize::from(key.version == A::VERSION);
     }
     let mut found = [0; BULK];
-    classifier.classify(&chosen[..count.min(BULK)], &mut found);
+    let chosen = &chosen[..count.min(BULK)];
+    match engine {
+        Engine::Classifier(classifier) => classifier.classify(chosen, &mut found),
+        Engine::Index(index) => index.find(chosen, &mut found),
+        Engine::Nothing => {}
+    }
     for (slot, id) in slots.into_iter().zip(found).take(count) {
         ids[slot % BULK] = id;
     }
 }
 
 /// Keys asked at once.
-const BULK: usize = 64;
+const BULK: usize = index::BULK;
+/// Combinations of prefixes, ranges and flags up to which a list is `rte_acl`'s, for one address family.
+const SHORT: usize = 1024;

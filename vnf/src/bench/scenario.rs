@@ -113,12 +113,16 @@ max_sessions = {sessions}
         text += "[[acl]]\nname = \"from-lan\"\ndefault = \"deny\"\n";
     }
     for rule in 1..options.rules {
-        let (high, low, port) = (rule / 256 % 256, rule % 256, 1024 + rule % 30_000);
+        // Prefixes of many lengths within each other, and port ranges that overlap.
+        let (high, low, first) = (rule / 256 % 256, rule % 256, 1024 + rule % 30_000);
+        let (last, length) = (first + rule % 3 * 500, 20 + rule % 5);
+        let low = low >> (24 - length) << (24 - length);
         let (action, protocol) = if rule % 2 == 0 { ("deny", "udp") } else { ("permit", "tcp") };
         write!(
             text,
             "[[acl.rule]]\naction = \"{action}\"\nprotocol = \"{protocol}\"\n\
-             destination = \"100.{high}.{low}.0/24\"\ndestination_port = {port}\n"
+             source = \"10.{low}.0.0/16\"\ndestination = \"100.{high}.{low}.0/{length}\"\n\
+             destination_port = \"{first}-{last}\"\n"
         )?;
     }
     if options.rules > 0 {

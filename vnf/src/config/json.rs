@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 use ipnet::{IpNet, Ipv4Net};
 use serde_json::{Map, Value, json};
 
-use super::section::acl::{show_action, show_protocol};
+use super::section::acl::{show_action, show_protocol, show_tcp_flags};
 use super::settings::{
-    AclSettings, Allocation, Filtering, Hugepages, Idle, InterfaceSettings, Mapping, Nat44Settings,
-    NatLog, NatRole, RuleSettings, SessionSettings, Settings,
+    AclSettings, Addresses, Allocation, Filtering, Hugepages, Idle, InterfaceSettings, Mapping,
+    Nat44Settings, NatLog, NatRole, RuleSettings, SessionSettings, Settings,
 };
 use super::values::{show_duration, show_mac, show_net, show_ports, show_range};
 
@@ -173,8 +173,8 @@ fn rule(rule: &RuleSettings) -> Value {
         "action": show_action(rule.action),
         "state": rule.state,
         "protocol": protocol.parse::<u8>().map_or_else(|_| json!(protocol), |number| json!(number)),
-        "source": any_or(rule.source.iter().map(show_net).collect()),
-        "destination": any_or(rule.destination.iter().map(show_net).collect()),
+        "source": addresses(&rule.source),
+        "destination": addresses(&rule.destination),
         "source_port": ports(&rule.source_ports),
         "destination_port": ports(&rule.destination_ports),
         "log": rule.log,
@@ -182,7 +182,25 @@ fn rule(rule: &RuleSettings) -> Value {
     if let Some(icmp_type) = rule.icmp_type {
         settings["icmp_type"] = json!(icmp_type);
     }
+    if let Some(icmp_code) = rule.icmp_code {
+        settings["icmp_code"] = json!(icmp_code);
+    }
+    if let Some(tcp_flags) = rule.tcp_flags {
+        settings["tcp_flags"] = json!(show_tcp_flags(tcp_flags));
+    }
+    if !rule.vlans.is_empty() {
+        settings["vlan"] = ports(&rule.vlans);
+    }
     settings
+}
+
+/// Sets by their names.
+fn addresses(addresses: &Addresses) -> Value {
+    let texts = addresses.groups.iter().flat_map(|group| match &group.set {
+        Some(name) => vec![format!("@{name}")],
+        None => group.nets.iter().map(show_net).collect(),
+    });
+    any_or(texts.collect())
 }
 
 fn ports(ports: &[RangeInclusive<u16>]) -> Value {

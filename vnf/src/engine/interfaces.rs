@@ -119,6 +119,12 @@ impl InterfaceTable {
         self.interfaces.get(id.index())
     }
 
+    /// Its VLAN identifier; 0 where it has none.
+    #[inline]
+    pub fn vlan(&self, id: InterfaceId) -> u16 {
+        self.find(id).map_or(0, |interface| interface.vlan)
+    }
+
     /// Its side of the NAT; a hairpinned packet comes in as if from outside.
     #[inline]
     pub fn role(&self, id: InterfaceId) -> Option<NatRole> {

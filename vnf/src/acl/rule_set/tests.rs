@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use dpdk_bindings::testing;
 use ipnet::IpNet;
@@ -10,6 +11,7 @@ use proptest::sample::Index;
 
 use super::*;
 use crate::acl::Upper;
+use crate::config::{AddressGroup, Addresses, TcpFlags};
 
 /// A packet as the rules see it.
 #[derive(Clone, Copy, Debug)]
@@ -18,11 +20,12 @@ struct Packet {
     destination: IpAddr,
     protocol: u8,
     upper: Upper,
+    vlan: u16,
 }
 
 impl Packet {
     fn key(&self) -> AclKey {
-        match (self.source, self.destination) {
+        let key = match (self.source, self.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 AclKey::ipv4(source.to_bits(), destination.to_bits(), self.protocol, self.upper)
             }
@@ -30,7 +33,8 @@ impl Packet {
                 AclKey::ipv6(source.to_bits(), destination.to_bits(), self.protocol, self.upper)
             }
             _ => panic!("addresses of one family"),
-        }
+        };
+        key.by_vlan(self.vlan)
     }
 }
 
@@ -45,30 +49,46 @@ fn walk(settings: &AclSettings, packet: &Packet) -> Decision {
 }
 
 fn matches(rule: &RuleSettings, packet: &Packet) -> bool {
-    let holds = |prefixes: &[IpNet], address: &IpAddr| {
-        prefixes.is_empty() || prefixes.iter().any(|prefix| prefix.contains(address))
+    let holds = |addresses: &Addresses, address: &IpAddr| {
+        addresses.is_any() || addresses.nets().any(|prefix| prefix.contains(address))
     };
     holds(&rule.source, &packet.source)
         && holds(&rule.destination, &packet.destination)
         && rule.protocol.is_none_or(|protocol| protocol == packet.protocol)
+        && within(&rule.vlans, packet.vlan)
         && matches_upper(rule, packet.upper)
 }
 
+fn within(ranges: &[RangeInclusive<u16>], value: u16) -> bool {
+    ranges.is_empty() || ranges.iter().any(|range| range.contains(&value))
+}
+
 fn matches_upper(rule: &RuleSettings, upper: Upper) -> bool {
-    let no_ports = rule.source_ports.is_empty() && rule.destination_ports.is_empty();
-    if no_ports && rule.icmp_type.is_none() {
-        return true;
-    }
-    let holds = |ranges: &[RangeInclusive<u16>], port| {
-        ranges.is_empty() || ranges.iter().any(|range| range.contains(&port))
+    // What is not known is never to the sender's advantage.
+    let unknown = rule.action != AclAction::Permit;
+    let any_port = rule.source_ports.is_empty() && rule.destination_ports.is_empty();
+    let ports = |source, destination| match (source, destination) {
+        _ if any_port => true,
+        (0, 0) => unknown,
+        _ => within(&rule.source_ports, source) && within(&rule.destination_ports, destination),
     };
     match upper {
-        Upper::None | Upper::Ports { source: 0, destination: 0 } => {
-            rule.action != AclAction::Permit
+        Upper::None => any_port && rule.icmp_type.is_none() && rule.tcp_flags.is_none() || unknown,
+        Upper::Icmp { kind, code } => {
+            any_port
+                && rule.tcp_flags.is_none_or(|_| unknown)
+                && rule.icmp_type.is_none_or(|wanted| wanted == kind)
+                && rule.icmp_code.is_none_or(|wanted| wanted == code)
         }
-        Upper::Icmp(icmp_type) => rule.icmp_type == Some(icmp_type),
         Upper::Ports { source, destination } => {
-            holds(&rule.source_ports, source) && holds(&rule.destination_ports, destination)
+            ports(source, destination)
+                && rule.icmp_type.is_none()
+                && rule.tcp_flags.is_none_or(|_| unknown)
+        }
+        Upper::Tcp { source, destination, flags } => {
+            ports(source, destination)
+                && rule.icmp_type.is_none()
+                && rule.tcp_flags.is_none_or(|wanted| wanted.admits(flags))
         }
     }
 }
@@ -87,8 +107,27 @@ fn prefix() -> impl Strategy<Value = IpNet> {
     prop_oneof![ipv4, ipv6]
 }
 
-fn prefixes() -> impl Strategy<Value = Vec<IpNet>> {
-    prop_oneof![Just(Vec::new()), prop::collection::vec(prefix(), 1..5)]
+/// Sets that rules share.
+fn sets() -> impl Strategy<Value = Vec<Arc<[IpNet]>>> {
+    let set = prop::collection::vec(prefix(), 1..6).prop_map(Arc::from);
+    prop::collection::vec(set, 3)
+}
+
+/// Prefixes of a rule's own, and which of the sets it names.
+fn addresses() -> impl Strategy<Value = (Vec<IpNet>, Vec<usize>)> {
+    let own = prop::collection::vec(prefix(), 0..4);
+    let some = (own, prop::collection::vec(0..3usize, 0..2));
+    prop_oneof![Just((Vec::new(), Vec::new())), some]
+}
+
+fn resolve((own, named): (Vec<IpNet>, Vec<usize>), sets: &[Arc<[IpNet]>]) -> Addresses {
+    let mut addresses: Addresses = own.into_iter().collect();
+    addresses.groups.extend(
+        named
+            .into_iter()
+            .map(|n| AddressGroup { nets: Arc::clone(&sets[n]), set: Some(format!("set-{n}")) }),
+    );
+    addresses
 }
 
 fn ports() -> impl Strategy<Value = Vec<RangeInclusive<u16>>> {
@@ -101,73 +140,93 @@ fn action() -> impl Strategy<Value = AclAction> {
     prop_oneof![Just(AclAction::Deny), Just(AclAction::Permit), Just(AclAction::Reject)]
 }
 
-fn rule() -> impl Strategy<Value = RuleSettings> {
-    // As the configuration allows: ports with protocols that have them, types with ICMP.
-    let upper = prop_oneof![
-        Just((None, None, Vec::new(), Vec::new())),
-        any::<u8>().prop_map(|protocol| (Some(protocol), None, Vec::new(), Vec::new())),
-        (prop_oneof![Just(6), Just(17)], ports(), ports()).prop_map(|(protocol, from, to)| (
-            Some(protocol),
-            None,
-            from,
-            to
+/// What a rule says of protocol, ports, ICMP and TCP flags.
+type AboveIp =
+    (Option<u8>, [Vec<RangeInclusive<u16>>; 2], (Option<u8>, Option<u8>), Option<TcpFlags>);
+
+/// As the configuration allows: ports with protocols that have them, flags with TCP, types with ICMP.
+fn above_ip() -> impl Strategy<Value = AboveIp> {
+    let plain = |protocol| (protocol, [Vec::new(), Vec::new()], (None, None), None);
+    let flags = (any::<u8>(), any::<u8>(), any::<bool>())
+        .prop_map(|(mask, value, any)| (!any).then_some(TcpFlags { mask, value: value & mask }));
+    prop_oneof![
+        Just(plain(None)),
+        any::<u8>().prop_map(move |protocol| plain(Some(protocol))),
+        (ports(), ports()).prop_map(|(from, to)| (Some(17), [from, to], (None, None), None)),
+        (ports(), ports(), flags).prop_map(|(from, to, flags)| (
+            Some(6),
+            [from, to],
+            (None, None),
+            flags
         )),
-        (prop_oneof![Just(1), Just(58)], any::<u8>()).prop_map(|(protocol, kind)| (
-            Some(protocol),
-            Some(kind),
-            Vec::new(),
-            Vec::new()
-        )),
-    ];
-    (action(), prefixes(), prefixes(), upper, any::<bool>(), any::<bool>()).prop_map(
-        |(action, source, destination, upper, log, state)| RuleSettings {
-            action,
-            destination,
-            destination_ports: upper.3,
-            icmp_type: upper.1,
-            line: 1,
-            log,
-            protocol: upper.0,
-            source,
-            source_ports: upper.2,
-            state,
-            text: String::new(),
-        },
-    )
+        (prop_oneof![Just(1), Just(58)], 0..6u8, prop::option::of(0..4u8)).prop_map(
+            |(protocol, kind, code)| {
+                (Some(protocol), [Vec::new(), Vec::new()], (Some(kind), code), None)
+            }
+        ),
+    ]
+}
+
+fn vlans() -> impl Strategy<Value = Vec<RangeInclusive<u16>>> {
+    let some = (0..6u16, 0..6u16).prop_map(|(a, b)| vec![a.min(b)..=a.max(b), 4094..=4094]);
+    prop_oneof![3 => Just(Vec::new()), 1 => some]
 }
 
 fn list() -> impl Strategy<Value = AclSettings> {
-    (action(), prop::collection::vec(rule(), 0..40)).prop_map(|(default, rules)| AclSettings {
-        default,
-        name: "list".into(),
-        rules,
+    let rule = (action(), [addresses(), addresses()], above_ip(), vlans(), any::<[bool; 2]>());
+    (action(), sets(), prop::collection::vec(rule, 0..40)).prop_map(|(default, sets, rules)| {
+        let rules = rules.into_iter().map(|(action, addresses, above, vlans, [log, state])| {
+            let [source, destination] = addresses;
+            let (protocol, [source_ports, destination_ports], icmp, tcp_flags): AboveIp = above;
+            RuleSettings {
+                action,
+                destination: resolve(destination, &sets),
+                destination_ports,
+                icmp_code: icmp.1,
+                icmp_type: icmp.0,
+                line: 1,
+                log,
+                protocol,
+                source: resolve(source, &sets),
+                source_ports,
+                state,
+                tcp_flags,
+                text: String::new(),
+                vlans,
+            }
+        });
+        AclSettings { default, name: "list".into(), rules: rules.collect() }
     })
 }
 
 /// The seeds of a packet: which rule it is aimed at, and how it strays.
-type Aim = (Index, [Index; 4], [u128; 2], [u16; 2], u8, u8, bool);
+type Aim = (Index, [Index; 4], [u128; 2], [u16; 3], [u8; 4], bool);
 
 fn aim() -> impl Strategy<Value = Aim> {
-    any::<(Index, [Index; 4], [u128; 2], [u16; 2], u8, u8, bool)>()
+    any::<Aim>()
 }
 
 fn packet(settings: &AclSettings, aim: &Aim) -> Packet {
-    let (which, picks, bits, strays, protocol, detail, ipv6) = aim;
+    let (which, picks, bits, strays, octets, ipv6) = aim;
+    let [protocol, detail, code, flags] = *octets;
     let rule = (!settings.rules.is_empty()).then(|| which.get(&settings.rules));
-    let lists = rule.map_or([&[][..], &[]], |rule| [&rule.source[..], &rule.destination]);
+    let lists = rule.map_or([const { Vec::new() }; 2], |rule| {
+        [&rule.source, &rule.destination].map(|addresses| addresses.nets().copied().collect())
+    });
     let ipv6 = lists
         .iter()
         .find_map(|list| list.first())
         .map_or(*ipv6, |prefix| if detail % 8 == 0 { *ipv6 } else { prefix.addr().is_ipv6() });
-    let [source, destination] = std::array::from_fn(|n| inside(lists[n], &picks[n], bits[n], ipv6));
+    let [source, destination] =
+        std::array::from_fn(|n| inside(&lists[n], &picks[n], bits[n], ipv6));
     let protocol = match rule.and_then(|rule| rule.protocol) {
         Some(wanted) if detail % 7 != 0 => wanted,
-        _ => [1, 6, 17, 58, *protocol][usize::from(*protocol) % 5],
+        _ => [1, 6, 17, 58, protocol][usize::from(protocol) % 5],
     };
-    let port = |ranges: &[RangeInclusive<u16>], n: usize| match (ranges, strays[n] % 5) {
+    let edge = |ranges: &[RangeInclusive<u16>], n: usize| match (ranges, strays[n] % 5) {
         ([], _) | (_, 0) => strays[n],
         (ranges, edge) => {
-            let range = picks[n + 2].get(ranges);
+            let range = picks[n + 1].get(ranges);
             match edge {
                 1 => *range.start(),
                 2 => range.start().wrapping_sub(1),
@@ -176,16 +235,28 @@ fn packet(settings: &AclSettings, aim: &Aim) -> Packet {
             }
         }
     };
+    let source_port = edge(rule.map_or(&[], |rule| &rule.source_ports), 0);
+    let destination_port = edge(rule.map_or(&[], |rule| &rule.destination_ports), 1);
+    let vlan = edge(rule.map_or(&[], |rule| &rule.vlans), 2) % 4096;
+    let flags = match rule.and_then(|rule| rule.tcp_flags) {
+        // As the rule wants it, but for one flag now and then.
+        Some(wanted) if flags % 3 != 0 => {
+            let astray = if flags % 3 == 1 { 1 << (code % 8) } else { 0 };
+            wanted.value | !wanted.mask & flags ^ astray
+        }
+        _ => flags,
+    };
     let upper = match protocol {
         _ if detail % 11 == 0 => Upper::None,
-        1 | 58 => Upper::Icmp(rule.and_then(|rule| rule.icmp_type).unwrap_or(*detail)),
-        6 | 17 => Upper::Ports {
-            source: port(rule.map_or(&[], |rule| &rule.source_ports), 0),
-            destination: port(rule.map_or(&[], |rule| &rule.destination_ports), 1),
+        1 | 58 => Upper::Icmp {
+            kind: rule.and_then(|rule| rule.icmp_type).filter(|_| code % 4 > 0).unwrap_or(detail),
+            code: code % 5,
         },
+        6 => Upper::Tcp { source: source_port, destination: destination_port, flags },
+        17 => Upper::Ports { source: source_port, destination: destination_port },
         _ => Upper::None,
     };
-    Packet { source, destination, protocol, upper }
+    Packet { source, destination, protocol, upper, vlan: if code % 3 == 0 { 0 } else { vlan } }
 }
 
 /// An address in one of the prefixes, if one has the family.
@@ -208,41 +279,92 @@ fn inside(prefixes: &[IpNet], pick: &Index, bits: u128, ipv6: bool) -> IpAddr {
 const UNDECIDED: Decision =
     Decision { action: AclAction::Reject, log: true, rule: 12_345, stateful: false };
 
+/// The list in both engines: `rte_acl` and the index. The third is what a configuration gets.
+fn compiled(settings: &AclSettings) -> [RuleSet; 3] {
+    [8192, 0, SHORT].map(|short| {
+        let set = RuleSet::compile_within(&testing::eal(), settings, short, RuleSet::MAX_BYTES);
+        set.expect("a small list compiles")
+    })
+}
+
+/// So many random cases, or as many as `VNF_ACL_CASES` says: a longer run.
+fn cases(usual: u32) -> ProptestConfig {
+    let asked = std::env::var("VNF_ACL_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(usual), ..ProptestConfig::default() }
+}
+
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn compiled_list_decides_as_a_walk_does(
         settings in list(),
         aims in prop::collection::vec(aim(), 1..150),
     ) {
-        let set = RuleSet::compile(&testing::eal(), &settings).expect("a small list compiles");
         let packets: Vec<_> = aims.iter().map(|aim| packet(&settings, aim)).collect();
         let keys: Vec<_> = packets.iter().map(Packet::key).collect();
-        let mut decisions = vec![UNDECIDED; keys.len()];
-        set.classify(&keys, &mut decisions);
-        for (packet, decision) in packets.iter().zip(decisions) {
-            prop_assert_eq!(decision, walk(&settings, packet), "{:?}", packet);
+        for set in compiled(&settings) {
+            let mut decisions = vec![UNDECIDED; keys.len()];
+            set.classify(&keys, &mut decisions);
+            for (packet, decision) in packets.iter().zip(decisions) {
+                prop_assert_eq!(decision, walk(&settings, packet), "{:?} {:?}", packet, set.ipv4);
+            }
         }
     }
 
     /// RFC 1858: what is hidden in later fragments must not pass where the whole packet would not.
     #[test]
-    fn unknown_ports_are_never_treated_better_than_known_ones(
+    fn what_is_unknown_is_never_treated_better_than_what_is_known(
         settings in list(),
         aim in aim(),
         ports in any::<[u16; 2]>(),
     ) {
         let whole = packet(&settings, &aim);
+        let [source, destination] = ports;
         let upper = match whole.protocol {
-            1 | 58 => Upper::Icmp(ports[0] as u8),
-            _ => Upper::Ports { source: ports[0], destination: ports[1] },
+            1 | 58 => Upper::Icmp { kind: source as u8, code: destination as u8 },
+            6 => Upper::Tcp { source, destination, flags: source as u8 },
+            _ => Upper::Ports { source, destination },
         };
         let unknown = Packet { upper: Upper::None, ..whole };
-        let set = RuleSet::compile(&testing::eal(), &settings).expect("a small list compiles");
-        let mut decisions = [UNDECIDED; 3];
-        set.classify(&[unknown.key(), whole.key(), Packet { upper, ..whole }.key()], &mut decisions);
-        if decisions[0].action == AclAction::Permit {
-            prop_assert_eq!(decisions[1].action, AclAction::Permit);
-            prop_assert_eq!(decisions[2].action, AclAction::Permit);
+        for set in compiled(&settings) {
+            let mut decisions = [UNDECIDED; 3];
+            let keys = [unknown, whole, Packet { upper, ..whole }].map(|packet| packet.key());
+            set.classify(&keys, &mut decisions);
+            if decisions[0].action == AclAction::Permit {
+                prop_assert_eq!(decisions[1].action, AclAction::Permit);
+                prop_assert_eq!(decisions[2].action, AclAction::Permit);
+            }
+        }
+    }
+
+}
+
+proptest! {
+    #![proptest_config(cases(24))]
+
+    /// More rules than one line of bits has, and than one branch of the tree.
+    #[test]
+    fn long_list_decides_as_a_walk_does(
+        parts in prop::collection::vec(list(), 1..12),
+        copies in prop_oneof![Just(1usize), Just(4), Just(40)],
+        aims in prop::collection::vec(aim(), 1..40),
+    ) {
+        let mut settings = parts[0].clone();
+        // Rules that match nothing keep what matters apart.
+        let idle = RuleSettings { source_ports: vec![9..=9], protocol: Some(132), ..permit() };
+        settings.rules = parts.into_iter().flat_map(|part| {
+            part.rules.into_iter().flat_map(|rule| {
+                std::iter::repeat_n(idle.clone(), copies - 1).chain([rule])
+            })
+        }).collect();
+        let set = RuleSet::compile_within(&testing::eal(), &settings, 0, RuleSet::MAX_BYTES)
+            .expect("it compiles");
+        for aim in &aims {
+            let packet = packet(&settings, aim);
+            let mut decisions = [UNDECIDED];
+            set.classify(&[packet.key()], &mut decisions);
+            prop_assert_eq!(decisions[0], walk(&settings, &packet), "{:?}", packet);
         }
     }
 }
@@ -250,21 +372,20 @@ proptest! {
 fn permit() -> RuleSettings {
     RuleSettings {
         action: AclAction::Permit,
-        destination: Vec::new(),
+        destination: Addresses::default(),
         destination_ports: Vec::new(),
+        icmp_code: None,
         icmp_type: None,
         line: 1,
         log: false,
         protocol: None,
-        source: Vec::new(),
+        source: Addresses::default(),
         source_ports: Vec::new(),
         state: true,
+        tcp_flags: None,
         text: "permit any".into(),
+        vlans: Vec::new(),
     }
-}
-
-fn hosts(count: u32) -> Vec<IpNet> {
-    (0..count).map(|n| IpAddr::from(Ipv4Addr::from_bits(2 * n)).into()).collect()
 }
 
 fn settings(rules: Vec<RuleSettings>) -> AclSettings {
@@ -272,34 +393,127 @@ fn settings(rules: Vec<RuleSettings>) -> AclSettings {
 }
 
 #[test]
-fn rule_that_multiplies_out_to_too_much_is_named() {
-    let huge = RuleSettings {
-        source: hosts(1000),
-        destination: hosts(1000),
-        text: "permit any from @many to @many".into(),
-        ..permit()
-    };
-    let error = RuleSet::compile(&testing::eal(), &settings(vec![permit(), huge]))
-        .expect_err("a million combinations");
-    assert_eq!(
-        error.to_string(),
-        "acl \"list\": with rule 1 (permit any from @many to @many) the list has 1000002 \
-         combinations of prefixes, protocols and port ranges, at most 262144 are accepted"
-    );
-}
-
-#[test]
 fn neighbouring_prefixes_and_ports_are_joined() {
-    let mut expansion = Expansion::default();
     let rule = RuleSettings {
         source: (0..256u32).map(|n| IpAddr::from(Ipv4Addr::from_bits(n)).into()).collect(),
         destination_ports: vec![80..=81, 82..=90, 85..=86, 91..=91],
         protocol: Some(6),
         ..permit()
     };
-    expansion.add(&rule, NonZeroU32::MIN, 1).expect("one entry");
+    let expansion = Expansion::of(&[rule], SHORT).expect("one entry");
     assert_eq!(expansion.ipv4.len(), 1);
     assert!(expansion.ipv6.is_empty());
+}
+
+/// Numbers that look random, the same every time.
+fn random() -> impl FnMut() -> u64 {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    }
+}
+
+/// Rules whose prefixes and ranges cross in every field: `rte_acl` multiplies them out.
+fn crossing(count: usize, ipv6: bool) -> AclSettings {
+    let mut next = random();
+    let mut range = {
+        let mut next = random();
+        move || {
+            let (a, b) = (next() as u16, next() as u16);
+            a.min(b)..=a.max(b)
+        }
+    };
+    let mut net = move || -> IpNet {
+        let (bits, length) = (next(), next() >> 40);
+        let net = if ipv6 {
+            let bits = 0x2001_0db8 << 96 | u128::from(bits & 0x3333) << 64 | u128::from(next());
+            IpNet::new(Ipv6Addr::from_bits(bits).into(), 24 + (length % 105) as u8)
+        } else {
+            let bits = 0x0a00_0000 | bits as u32 & 0x0003_3333;
+            IpNet::new(Ipv4Addr::from_bits(bits).into(), 8 + (length % 25) as u8)
+        };
+        net.expect("a length in range").trunc()
+    };
+    let rule = |_| RuleSettings {
+        source: [net()].into_iter().collect(),
+        destination: [net()].into_iter().collect(),
+        source_ports: vec![range()],
+        destination_ports: vec![range(), range()],
+        protocol: Some(6),
+        ..permit()
+    };
+    settings((0..count).map(rule).collect())
+}
+
+#[test]
+fn ten_thousand_rules_that_cross_in_every_field_compile_and_decide_as_a_walk_does() {
+    for ipv6 in [false, true] {
+        let settings = crossing(10_000, ipv6);
+        let set = RuleSet::compile(&testing::eal(), &settings).expect("it compiles");
+        assert!(set.bytes() < 64 << 20, "{} octets", set.bytes());
+        let mut next = random();
+        for place in 0..200 {
+            let rule = &settings.rules[place * 49];
+            let addresses = [&rule.source, &rule.destination]
+                .map(|addresses| addresses.nets().next().expect("each has one").addr());
+            let [source, destination] = addresses;
+            let (from, to) = (next() as u16 | 1, next() as u16 | 1);
+            let upper = Upper::Tcp { source: from, destination: to, flags: 2 };
+            let packet = Packet { source, destination, protocol: 6, upper, vlan: 0 };
+            let mut decisions = [UNDECIDED];
+            set.classify(&[packet.key()], &mut decisions);
+            assert_eq!(decisions[0], walk(&settings, &packet), "{packet:?}");
+        }
+    }
+}
+
+#[test]
+fn a_set_of_a_hundred_thousand_prefixes_counts_once_however_many_rules_name_it() {
+    let nets = (0..100_000u32).map(|n| IpAddr::from(Ipv4Addr::from_bits(0x1000_0000 + 3 * n)));
+    let nets: Arc<[IpNet]> = nets.map(IpNet::from).collect();
+    let named = |nets: &Arc<[IpNet]>| {
+        let (nets, set) = (Arc::clone(nets), Some("large".to_owned()));
+        Addresses { groups: vec![AddressGroup { nets, set }] }
+    };
+    let rule = |port: u16| RuleSettings {
+        source: named(&nets),
+        destination: named(&nets),
+        destination_ports: vec![port..=port],
+        protocol: Some(17),
+        ..permit()
+    };
+    let settings = settings((1..=1000).map(rule).collect());
+    let set = RuleSet::compile(&testing::eal(), &settings).expect("it compiles");
+    assert!(set.bytes() < 8 << 20, "{} octets", set.bytes());
+    let decide = |source: u32, destination: u32, port: u16| {
+        let upper = Upper::Ports { source: 9, destination: port };
+        let mut decisions = [UNDECIDED];
+        set.classify(&[AclKey::ipv4(source, destination, 17, upper)], &mut decisions);
+        decisions[0].rule
+    };
+    let member = |n: u32| 0x1000_0000 + 3 * n;
+    assert_eq!(decide(member(0), member(99_999), 1), 0);
+    assert_eq!(decide(member(5000), member(0), 1000), 999);
+    for nobody in [member(0) - 1, member(7) + 1, member(99_999) + 1] {
+        assert_eq!(decide(nobody, member(0), 1), Decision::DEFAULT_RULE);
+        assert_eq!(decide(member(0), nobody, 1), Decision::DEFAULT_RULE);
+    }
+    assert_eq!(decide(member(0), member(0), 1001), Decision::DEFAULT_RULE);
+}
+
+#[test]
+fn a_list_that_would_take_too_much_memory_is_refused() {
+    let settings = crossing(3000, false);
+    let error = RuleSet::compile_within(&testing::eal(), &settings, SHORT, 1 << 20)
+        .expect_err("a megabyte is not enough");
+    assert_eq!(
+        error.to_string(),
+        "its 3000 rules take more than 1 MiB compiled: name fewer addresses and port ranges, or put \
+         addresses into sets"
+    );
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub(super) fn settle(draft: Draft, report: &Report<'_>) -> Settings {
         interfaces: network.interfaces,
         management: draft.management,
         ports: network.ports,
-        sets: draft.sets.into_iter().map(|(name, nets)| (name, nets.unwrap_or_default())).collect(),
+        sets: draft.sets.into_iter().filter_map(|(name, nets)| Some((name, nets?))).collect(),
         warnings: Vec::new(),
         workers: draft.workers,
     }

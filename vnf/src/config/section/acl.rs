@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use crate::config::reader::{Node, Reader, quoted};
 use crate::config::report::{Found, Place};
-use crate::config::settings::{AclAction, AclSettings, RuleSettings};
+use crate::config::settings::{
+    AclAction, AclSettings, AddressGroup, Addresses, RuleSettings, TcpFlags,
+};
 use crate::config::values::{self, A_NAME};
 
 /// The sets by name; `None`: unreadable, and reported.
-pub(in crate::config) type Sets = BTreeMap<String, Option<Vec<IpNet>>>;
+pub(in crate::config) type Sets = BTreeMap<String, Option<Arc<[IpNet]>>>;
 
 /// Reads `[sets]`.
 pub(in crate::config) fn sets(sets: &Reader<'_>) -> Sets {
@@ -26,7 +29,7 @@ pub(in crate::config) fn sets(sets: &Reader<'_>) -> Sets {
     read
 }
 
-fn members(node: Node<'_>) -> Option<Vec<IpNet>> {
+fn members(node: Node<'_>) -> Option<Arc<[IpNet]>> {
     let (report, whole) = (node.report(), node.found(()));
     let nodes = node.one_or_many();
     if nodes.is_empty() {
@@ -35,7 +38,7 @@ fn members(node: Node<'_>) -> Option<Vec<IpNet>> {
     }
     let expected = "a prefix or an address";
     let nets = nodes.iter().map(|node| Some(node.string(expected, values::net)?.value));
-    nets.collect::<Vec<_>>().into_iter().collect()
+    nets.collect::<Vec<_>>().into_iter().collect::<Option<Vec<_>>>().map(Arc::from)
 }
 
 /// An ACL with the place of its name, for the checks that need the whole file.
@@ -67,8 +70,8 @@ fn rule(rule: Reader<'_>, sets: &Sets) -> RuleSettings {
         None => Some(None),
         Some(node) => protocol(&node),
     };
-    let source = addresses(rule.optional("source"), sets);
-    let destination = addresses(rule.optional("destination"), sets);
+    let source = written(rule.optional("source"), sets);
+    let destination = written(rule.optional("destination"), sets);
     let source_port = rule.optional("source_port");
     let destination_port = rule.optional("destination_port");
     if let Some(protocol) = protocol
@@ -80,6 +83,45 @@ fn rule(rule: Reader<'_>, sets: &Sets) -> RuleSettings {
             }
         }
     }
+    let (icmp_type, icmp_code) = icmp(&rule, protocol);
+    let tcp_flags = rule.optional("tcp_flags").and_then(|node| {
+        if protocol.is_some_and(|protocol| protocol != Some(TCP)) {
+            node.reject("no flags, or the protocol \"tcp\"");
+        }
+        tcp_flags(node)
+    });
+    let vlans = rule.optional("vlan").map_or_else(Vec::new, vlans);
+    if let (Some(protocol), Some(source), Some(destination)) = (protocol, &source, &destination) {
+        check_families(&rule, protocol, source, destination);
+    }
+    let addresses = |list: &Option<Written>| {
+        list.as_ref().map_or_else(Addresses::default, |list| list.addresses.clone())
+    };
+    let mut settings = RuleSettings {
+        action: action.unwrap_or(AclAction::Deny),
+        destination: addresses(&destination),
+        destination_ports: ports(destination_port),
+        icmp_code,
+        icmp_type,
+        line: rule.place().line,
+        log: rule.optional("log").and_then(|node| node.boolean()).unwrap_or(false),
+        protocol: protocol.flatten(),
+        source: addresses(&source),
+        source_ports: ports(source_port),
+        state: rule.optional("state").and_then(|node| node.boolean()).unwrap_or(true),
+        tcp_flags,
+        text: String::new(),
+        vlans,
+    };
+    let written =
+        |list: &Option<Written>| list.as_ref().map_or_else(String::new, |l| l.text.clone());
+    settings.text = text(&settings, &written(&source), &written(&destination));
+    rule.finish();
+    settings
+}
+
+/// The type and code of ICMP, of which the second needs the first.
+fn icmp(rule: &Reader<'_>, protocol: Option<Option<u8>>) -> (Option<u8>, Option<u8>) {
     let icmp_type = rule.optional("icmp_type");
     let icmp_type = icmp_type.and_then(|node| node.integer::<u8>(0..=255));
     if let (Some(found), Some(protocol)) = (&icmp_type, protocol)
@@ -87,38 +129,65 @@ fn rule(rule: Reader<'_>, sets: &Sets) -> RuleSettings {
     {
         found.reject(rule.report(), "no type, or the protocol \"icmp\" or \"icmpv6\"");
     }
-    if let (Some(protocol), Some(source), Some(destination)) = (protocol, &source, &destination) {
-        check_families(&rule, protocol, source, destination);
+    let icmp_code = rule.optional("icmp_code").and_then(|node| node.integer::<u8>(0..=255));
+    if let (Some(found), None) = (&icmp_code, &icmp_type) {
+        found.reject(rule.report(), "no code, or an icmp_type that it belongs to");
     }
-    let mut settings = RuleSettings {
-        action: action.unwrap_or(AclAction::Deny),
-        destination: destination.as_ref().map_or_else(Vec::new, |list| list.nets.clone()),
-        destination_ports: ports(destination_port),
-        icmp_type: icmp_type.map(|found| found.value),
-        line: rule.place().line,
-        log: rule.optional("log").and_then(|node| node.boolean()).unwrap_or(false),
-        protocol: protocol.flatten(),
-        source: source.as_ref().map_or_else(Vec::new, |list| list.nets.clone()),
-        source_ports: ports(source_port),
-        state: rule.optional("state").and_then(|node| node.boolean()).unwrap_or(true),
-        text: String::new(),
-    };
-    let written =
-        |list: &Option<Addresses>| list.as_ref().map_or_else(String::new, |l| l.text.clone());
-    settings.text = text(&settings, &written(&source), &written(&destination));
-    rule.finish();
-    settings
+    (icmp_type.map(|found| found.value), icmp_code.map(|found| found.value))
 }
 
-/// Source or destination of a rule; no nets: any.
-struct Addresses {
-    nets: Vec<IpNet>,
+/// `"syn"` or `["syn", "!ack"]`.
+fn tcp_flags(node: Node<'_>) -> Option<TcpFlags> {
+    let (report, whole) = (node.report(), node.found(()));
+    let nodes = node.one_or_many();
+    if nodes.is_empty() {
+        whole.reject(report, FLAGS);
+        return None;
+    }
+    let mut flags = TcpFlags { mask: 0, value: 0 };
+    for node in nodes {
+        let found = node.string(FLAGS, |text| {
+            let (name, set) = text.strip_prefix('!').map_or((text, true), |name| (name, false));
+            let known = TCP_FLAGS.iter().find(|(known, _)| *known == name);
+            known.map(|(_, bit)| (*bit, set)).ok_or(None)
+        })?;
+        let (bit, set) = found.value;
+        if flags.mask & bit != 0 {
+            node.reject("each flag once");
+            return None;
+        }
+        flags.mask |= bit;
+        flags.value |= if set { bit } else { 0 };
+    }
+    Some(flags)
+}
+
+fn vlans(node: Node<'_>) -> Vec<RangeInclusive<u16>> {
+    let (report, whole) = (node.report(), node.found(()));
+    let nodes = node.one_or_many();
+    if nodes.is_empty() {
+        whole.reject(report, VLANS);
+    }
+    let ranges = nodes.iter().filter_map(|node| {
+        let found = node.ports(VLANS)?;
+        if *found.value.end() > LAST_VLAN {
+            node.reject(VLANS);
+            return None;
+        }
+        Some(found.value)
+    });
+    ranges.collect()
+}
+
+/// Source or destination of a rule, and how it is written.
+struct Written {
+    addresses: Addresses,
     text: String,
 }
 
 /// `None`: unreadable, and reported.
-fn addresses(node: Option<Node<'_>>, sets: &Sets) -> Option<Addresses> {
-    let any = Addresses { nets: Vec::new(), text: "any".to_owned() };
+fn written(node: Option<Node<'_>>, sets: &Sets) -> Option<Written> {
+    let any = Written { addresses: Addresses::default(), text: "any".to_owned() };
     let Some(node) = node.filter(|node| node.as_str() != Some("any")) else { return Some(any) };
     let (report, whole) = (node.report(), node.found(()));
     let nodes = node.one_or_many();
@@ -126,25 +195,34 @@ fn addresses(node: Option<Node<'_>>, sets: &Sets) -> Option<Addresses> {
         whole.reject(report, format!("\"any\" or at least {AN_ADDRESS}"));
         return None;
     }
-    let mut read = Some(Addresses { nets: Vec::new(), text: String::new() });
+    let mut own = Some(Vec::new());
+    let mut groups = Vec::new();
+    let mut texts = Vec::new();
     for node in nodes {
-        let nets = match node.as_str().and_then(|text| text.strip_prefix('@')) {
-            Some(name) => member_of(&node, name, sets),
-            None => node.string(AN_ADDRESS, values::net).map(|net| vec![net.value]),
-        };
-        read = read.zip(nets).map(|(mut read, nets)| {
-            let comma = if read.text.is_empty() { "" } else { "," };
-            let set = node.as_str().filter(|text| text.starts_with('@')).map(str::to_owned);
-            read.text += comma;
-            read.text += &set.unwrap_or_else(|| nets.iter().map(values::show_net).collect());
-            read.nets.extend(nets);
-            read
-        });
+        match node.as_str().and_then(|text| text.strip_prefix('@')) {
+            Some(name) => match member_of(&node, name, sets) {
+                Some(nets) => {
+                    groups.push(AddressGroup { nets, set: Some(name.to_owned()) });
+                    texts.push(format!("@{name}"));
+                }
+                None => own = None,
+            },
+            None => match (node.string(AN_ADDRESS, values::net), &mut own) {
+                (Some(net), Some(own)) => {
+                    texts.push(values::show_net(&net.value));
+                    own.push(net.value);
+                }
+                (None, _) => own = None,
+                (_, None) => {}
+            },
+        }
     }
-    read
+    let mut addresses: Addresses = own?.into_iter().collect();
+    addresses.groups.extend(groups);
+    Some(Written { addresses, text: texts.join(",") })
 }
 
-fn member_of(node: &Node<'_>, name: &str, sets: &Sets) -> Option<Vec<IpNet>> {
+fn member_of(node: &Node<'_>, name: &str, sets: &Sets) -> Option<Arc<[IpNet]>> {
     let set = sets.get(name);
     if set.is_none() {
         let names = sets.keys().map(|name| format!("@{name}")).collect::<Vec<_>>();
@@ -188,11 +266,12 @@ fn ports(node: Option<Node<'_>>) -> Vec<RangeInclusive<u16>> {
 fn check_families(
     rule: &Reader<'_>,
     protocol: Option<u8>,
-    source: &Addresses,
-    destination: &Addresses,
+    source: &Written,
+    destination: &Written,
 ) {
-    let of = |list: &Addresses, v6: bool| {
-        list.nets.is_empty() || list.nets.iter().any(|net| matches!(net, IpNet::V6(_)) == v6)
+    let of = |list: &Written, v6: bool| {
+        let mut nets = list.addresses.nets();
+        list.addresses.is_any() || nets.any(|net| matches!(net, IpNet::V6(_)) == v6)
     };
     let possible = |v6: bool| {
         let spoken = protocol != Some(if v6 { ICMP } else { ICMPV6 });
@@ -220,11 +299,31 @@ fn text(rule: &RuleSettings, source: &str, destination: &str) -> String {
     let protocol = show_protocol(rule.protocol);
     let from = ports(&rule.source_ports);
     let to = ports(&rule.destination_ports);
-    let icmp_type =
-        rule.icmp_type.map_or_else(String::new, |number| format!(" icmp-type {number}"));
+    let number = |name: &str, number: Option<u8>| {
+        number.map_or_else(String::new, |number| format!(" {name} {number}"))
+    };
+    let icmp = number("icmp-type", rule.icmp_type) + &number("icmp-code", rule.icmp_code);
+    let flags = rule
+        .tcp_flags
+        .map_or_else(String::new, |flags| format!(" flags {}", show_tcp_flags(flags).join(",")));
+    let vlan = match &rule.vlans[..] {
+        [] => String::new(),
+        vlans => {
+            format!(" vlan {}", vlans.iter().map(values::show_ports).collect::<Vec<_>>().join(","))
+        }
+    };
     let state = if rule.state { "" } else { " stateless" };
     let log = if rule.log { " log" } else { "" };
-    format!("{action} {protocol} from {source}{from} to {destination}{to}{icmp_type}{state}{log}")
+    format!(
+        "{action} {protocol} from {source}{from} to {destination}{to}{icmp}{flags}{vlan}{state}{log}"
+    )
+}
+
+/// The flags of a rule as the file says them.
+pub(in crate::config) fn show_tcp_flags(flags: TcpFlags) -> Vec<String> {
+    let counts = TCP_FLAGS.iter().filter(|(_, bit)| flags.mask & bit != 0);
+    let not = |bit| if flags.value & bit == 0 { "!" } else { "" };
+    counts.map(|(name, bit)| format!("{}{name}", not(bit))).collect()
 }
 
 /// An action as the file says it.
@@ -246,9 +345,26 @@ pub(in crate::config) fn show_protocol(protocol: Option<u8>) -> String {
 const ACTIONS: [(&str, AclAction); 3] =
     [("permit", AclAction::Permit), ("deny", AclAction::Deny), ("reject", AclAction::Reject)];
 const AN_ADDRESS: &str = "a prefix, an address or \"@set\"";
+const FLAGS: &str = "\"fin\", \"syn\", \"rst\", \"psh\", \"ack\", \"urg\", \"ece\" or \"cwr\", \
+                     one with \"!\" before it where it must be clear, or a list of these";
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
+const LAST_VLAN: u16 = 4094;
 const PORTS: &str = "\"any\", a port, a range such as \"1024-65535\", or a list of these";
 const PROTOCOLS: [(&str, u8); 4] = [("tcp", 6), ("udp", 17), ("icmp", ICMP), ("icmpv6", ICMPV6)];
+const TCP: u8 = 6;
+/// In the order of their bits.
+const TCP_FLAGS: [(&str, u8); 8] = [
+    ("fin", 0x01),
+    ("syn", 0x02),
+    ("rst", 0x04),
+    ("psh", 0x08),
+    ("ack", 0x10),
+    ("urg", 0x20),
+    ("ece", 0x40),
+    ("cwr", 0x80),
+];
+const VLANS: &str =
+    "a VLAN from 0 (untagged) to 4094, a range such as \"100-199\", or a list of these";
 /// TCP, UDP, DCCP and SCTP.
 const WITH_PORTS: [u8; 4] = [6, 17, 33, 132];

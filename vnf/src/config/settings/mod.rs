@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -40,8 +41,8 @@ pub struct Settings {
     pub routes: Vec<RouteSettings>,
     /// The session table and its timeouts: from `[nat44]`, or their defaults without it.
     pub sessions: SessionSettings,
-    /// `[sets]`, by name; rules hold the addresses already.
-    pub sets: BTreeMap<String, Vec<IpNet>>,
+    /// `[sets]`, by name; rules share their addresses.
+    pub sets: BTreeMap<String, Arc<[IpNet]>>,
     /// What is accepted, but worth a word.
     pub warnings: Vec<Problem>,
     /// `[workers]`.
@@ -228,10 +229,12 @@ pub enum AclAction {
 pub struct RuleSettings {
     /// What becomes of a matching packet.
     pub action: AclAction,
-    /// Destination prefixes.
-    pub destination: Vec<IpNet>,
+    /// Destination addresses.
+    pub destination: Addresses,
     /// Destination ports.
     pub destination_ports: Vec<RangeInclusive<u16>>,
+    /// The code that goes with the ICMP or ICMPv6 type; `None`: any.
+    pub icmp_code: Option<u8>,
     /// The ICMP or ICMPv6 type.
     pub icmp_type: Option<u8>,
     /// Where the rule starts in the file, from 1.
@@ -240,12 +243,68 @@ pub struct RuleSettings {
     pub log: bool,
     /// The IP protocol number; `None`: any.
     pub protocol: Option<u8>,
-    /// Source prefixes.
-    pub source: Vec<IpNet>,
+    /// Source addresses.
+    pub source: Addresses,
     /// Source ports.
     pub source_ports: Vec<RangeInclusive<u16>>,
     /// Whether replies of a permitted flow pass without a rule of their own.
     pub state: bool,
+    /// Which TCP flags must be set and which clear; `None`: any.
+    pub tcp_flags: Option<TcpFlags>,
     /// The rule on one line, as `show acl` prints it; sets by their names.
     pub text: String,
+    /// The VLANs by which the packet may have come in, 0 for none.
+    pub vlans: Vec<RangeInclusive<u16>>,
+}
+
+/// `acl.rule.source` and `acl.rule.destination`; no groups: any address.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Addresses {
+    /// The prefixes that the rule names itself, and the sets. A set is one allocation however many rules name it.
+    pub groups: Vec<AddressGroup>,
+}
+
+/// Some of a rule's addresses.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AddressGroup {
+    /// The prefixes, in the order of the file.
+    pub nets: Arc<[IpNet]>,
+    /// The name of the set, where it is one.
+    pub set: Option<String>,
+}
+
+impl Addresses {
+    /// Whether any address is meant.
+    pub fn is_any(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// All prefixes.
+    pub fn nets(&self) -> impl Iterator<Item = &IpNet> {
+        self.groups.iter().flat_map(|group| group.nets.iter())
+    }
+}
+
+impl FromIterator<IpNet> for Addresses {
+    fn from_iter<I: IntoIterator<Item = IpNet>>(nets: I) -> Self {
+        let nets: Arc<[IpNet]> = nets.into_iter().collect();
+        let group = (!nets.is_empty()).then_some(AddressGroup { nets, set: None });
+        Self { groups: group.into_iter().collect() }
+    }
+}
+
+/// `acl.rule.tcp_flags`: bits as in the TCP header's octet of flags (RFC 9293 3.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TcpFlags {
+    /// The flags that count.
+    pub mask: u8,
+    /// Those of them that must be set.
+    pub value: u8,
+}
+
+impl TcpFlags {
+    /// Whether a segment with these flags is meant.
+    pub fn admits(self, flags: u8) -> bool {
+        flags & self.mask == self.value
+    }
 }

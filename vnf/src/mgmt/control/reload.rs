@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Control;
-use crate::acl::{AclKey, Decision, Upper};
+use crate::acl::{self, AclKey, Decision};
 use crate::config::{self, AclAction, Filtering, NatRole, Settings};
 use crate::engine::ids::{InterfaceId, WorkerId};
 use crate::engine::message::{Command, Filter, Page, SessionRecord};
@@ -15,7 +15,6 @@ use crate::forward;
 use crate::mgmt::request::{Failure, Reload, Reply};
 use crate::mgmt::view::{ReloadReport, RunningConfig};
 use crate::nat::{ExternalPorts, NatTable, OutboundRule};
-use crate::wire::{icmp, protocol, transport};
 
 /// A count of the sessions that tables would end, on its way through the workers.
 pub(super) struct Forecast {
@@ -199,26 +198,7 @@ fn exempt(key: &FlowKey, tables: &Tables) -> bool {
 }
 
 fn permitted(opened: &FlowKey, entered: InterfaceId, leaves: InterfaceId, tables: &Tables) -> bool {
-    let upper = match opened.protocol {
-        protocol::ICMP => Upper::Icmp(icmp::v4::ECHO_REQUEST),
-        protocol::ICMPV6 => Upper::Icmp(icmp::v6::ECHO_REQUEST),
-        number if transport::has_ports(number) => {
-            Upper::Ports { source: opened.source_port, destination: opened.destination_port }
-        }
-        _ => Upper::None,
-    };
-    let number = |words: &[u32; 4]| words.iter().fold(0, |n, word| n << 32 | u128::from(*word));
-    let key = match opened.family {
-        Family::Ipv4 => {
-            AclKey::ipv4(opened.source[0], opened.destination[0], opened.protocol, upper)
-        }
-        Family::Ipv6 => AclKey::ipv6(
-            number(&opened.source),
-            number(&opened.destination),
-            opened.protocol,
-            upper,
-        ),
-    };
+    let key = AclKey::of(opened, acl::opening(opened), tables.interfaces.vlan(entered));
     let interface = |id| tables.interfaces.find(id);
     let lists = [
         interface(entered).and_then(|interface| interface.acl_in),
