@@ -68,3 +68,13 @@ fn a_configuration_that_refuses_the_flows_is_named_with_the_reason() {
     std::fs::write(&file, text("permit")).unwrap();
     assert_eq!(report(&["-c", path, "--flows", "100"])["drops"], 0);
 }
+
+#[test]
+fn a_number_of_packets_takes_the_place_of_the_duration() {
+    let arguments = ["bench", "--flows", "100", "--packets", "70000", "--rules", "0", "--json"];
+    let output = Command::new(env!("CARGO_BIN_EXE_vnf")).args(arguments).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["drops"], 0, "{report}");
+    assert!(report["new_session_cycles"].as_f64().unwrap() > 0.0, "{report}");
+    assert_eq!(bench(&["--packets", "70000"]).status.code(), Some(2), "with a duration too");
+}

@@ -25,7 +25,7 @@ pub(super) fn measure(
 ) -> anyhow::Result<Report> {
     let (skipped, longest_closing) = (Duration::ZERO, 0.0);
     let mut bench = Bench { rig, traffic, skipped, flows: options.flows, longest_closing };
-    let first_packets = bench.first_packets()?;
+    let first_packets = bench.first_packets(options.packets.is_some())?;
     let flows = &bench.rig.worker.pipeline.flows;
     bench.traffic.learn(|key| {
         let (session, _) = flows.sessions.find_one(key)?;
@@ -37,7 +37,11 @@ pub(super) fn measure(
     let mut slices = Slices::default();
     let before = bench.balance();
     let start = Instant::now();
-    while start.elapsed() < options.duration || slices.total.is_empty() {
+    let enough = |slices: &Slices| match options.packets {
+        Some(packets) => slices.packets >= packets,
+        None => start.elapsed() >= options.duration,
+    };
+    while slices.total.is_empty() || !enough(&slices) {
         bench.slice(&mut slices, pace);
     }
     let tsc_hz = cpu::tsc_hz();
@@ -80,6 +84,7 @@ struct Bench<'a> {
 /// Cycles per packet, one value for each slice.
 #[derive(Default)]
 struct Slices {
+    packets: u64,
     total: Vec<f64>,
     empty: Vec<f64>,
     stages: [Vec<f64>; STAGES.len()],
@@ -90,8 +95,9 @@ impl Bench<'_> {
         Tick(self.rig.clock.now().0 + self.skipped.as_millis() as u64)
     }
 
-    /// Opens every flow, closes all and opens them again, for a while, but twice; returns the cycles of a first packet.
-    fn first_packets(&mut self) -> anyhow::Result<f64> {
+    /// Opens every flow, closes all and opens them again, for a while, but twice; or just twice. Returns the cycles of a first
+    /// packet.
+    fn first_packets(&mut self, just_twice: bool) -> anyhow::Result<f64> {
         let mut samples = Vec::new();
         let start = Instant::now();
         loop {
@@ -99,7 +105,8 @@ impl Bench<'_> {
                 samples.push(cycles / f64::from(packets));
             })?;
             self.all_opened()?;
-            if start.elapsed() >= OPENING_TIME && self.longest_closing > 0.0 {
+            let enough = just_twice || start.elapsed() >= OPENING_TIME;
+            if enough && self.longest_closing > 0.0 {
                 return Ok(median(&mut samples));
             }
             self.close_all();
@@ -182,6 +189,7 @@ impl Bench<'_> {
                 }
             }
         });
+        slices.packets += packets as u64;
         slices.total.push(total / packets as f64);
         for ((samples, before), after) in slices.stages.iter_mut().zip(stages).zip(self.stages()) {
             samples.push((after.1 - before.1) as f64 / (after.0 - before.0).max(1) as f64);

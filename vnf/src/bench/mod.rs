@@ -30,6 +30,9 @@ pub struct Options {
     pub size: u16,
     /// How long the established flows are measured.
     pub duration: Duration,
+    /// How many packets of established flows are sent instead, and every flow opened twice: the same work in every run, for
+    /// counting instructions.
+    pub packets: Option<u64>,
     /// In which order the packets of the flows come.
     pub order: Order,
     /// How many packets in a hundred open a flow.

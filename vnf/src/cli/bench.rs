@@ -23,6 +23,9 @@ pub(super) struct Arguments {
     /// Seconds to measure established flows
     #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = seconds)]
     duration: f64,
+    /// Send so many packets instead and open every flow twice: the same work in every run, for counting instructions
+    #[arg(long, value_name = "N", conflicts_with = "duration")]
+    packets: Option<u64>,
     /// In which order the packets of the flows come
     #[arg(long, value_enum, default_value_t = Order::Random)]
     order: Order,
@@ -38,11 +41,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<()> {
-    let Arguments { flows, size, order, new_flows, rules, json, .. } = arguments;
+    let Arguments { flows, size, packets, order, new_flows, rules, json, .. } = arguments;
     let config = arguments.config.map(|path| crate::config::load(&path)).transpose();
     let config = config.map_err(|errors| WrongConfig(errors.to_string()))?;
     let duration = Duration::from_secs_f64(arguments.duration);
-    let report = bench::run(&Options { config, flows, size, duration, order, new_flows, rules })?;
+    let report =
+        bench::run(&Options { config, flows, size, duration, packets, order, new_flows, rules })?;
     if json {
         serde_json::to_writer(&mut *out, &report)?;
         writeln!(out)?;
