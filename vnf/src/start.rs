@@ -13,9 +13,11 @@ use crate::engine::clock::Clock;
 use crate::engine::counters::Counters;
 use crate::engine::handover::Lanes;
 use crate::engine::idle::IdleLadder;
+use crate::engine::ids::Tick;
 use crate::engine::message::Rings;
 use crate::engine::tables::Tables;
 use crate::mgmt::control::Control;
+use crate::mgmt::nat_journal::{Book, NatJournal};
 use crate::mgmt::nat_log::{NatLog, Source};
 use crate::mgmt::view::RunningConfig;
 use crate::nat::Ownership;
@@ -56,6 +58,8 @@ pub struct Parts {
     pub pool: Mempool,
     /// Worker time.
     pub clock: Clock,
+    /// Which external ports may be in use, on disk.
+    pub nat_journal: Option<NatJournal>,
     /// The log of translations.
     pub nat_log: NatLog,
 }
@@ -80,9 +84,10 @@ pub fn start(settings: Settings, running: RunningConfig) -> anyhow::Result<Contr
     let builder = Builder { eal: eal.clone(), port_macs, workers };
     let tables = Arc::new(builder.build(&settings, 1, None)?);
     let clock = Clock::start();
-    let Assembled { workers, ownership, lanes } =
+    let Assembled { mut workers, ownership, lanes } =
         assemble(&settings, &tables, queues, &pool, &eal, clock.now())
             .context("the tables do not fit: raise dpdk.memory or lower nat44.max_sessions")?;
+    let book = open_journal(&settings, &mut workers, clock)?;
     for port in &mut ports {
         port.start().with_context(|| format!("device `{}`", port.device()))?;
     }
@@ -97,9 +102,56 @@ pub fn start(settings: Settings, running: RunningConfig) -> anyhow::Result<Contr
         .zip(&settings.dpdk.worker_cores)
         .map(|(worker, core)| launch(worker, *core, clock, &settings, &eal))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let parts =
-        Parts { settings, tables, builder, ownership, lanes, workers, ports, pool, clock, nat_log };
+    let rings = workers.iter().map(|worker| Arc::clone(&worker.rings)).collect();
+    let nat_journal = book.map(|book| NatJournal::start(book, rings)).transpose();
+    let parts = Parts {
+        settings,
+        tables,
+        builder,
+        ownership,
+        lanes,
+        workers,
+        ports,
+        pool,
+        clock,
+        nat_journal: nat_journal.context("cannot start a thread")?,
+        nat_log,
+    };
     Ok(Control::new(parts, running))
+}
+
+/// Lets ports rest that were in use before, and puts on record what the workers will use first.
+fn open_journal(
+    settings: &Settings,
+    workers: &mut [Worker],
+    clock: Clock,
+) -> anyhow::Result<Option<Book>> {
+    let Some(nat44) = &settings.nat44 else { return Ok(None) };
+    let Some(path) = &nat44.journal else { return Ok(None) };
+    let why = || format!("nat44.journal: {}", path.display());
+    let mut book = Book::open(path, nat44.reuse_hold).with_context(why)?;
+    let now = clock.now();
+    let until = Tick(now.0 + book.rests_for().as_millis() as u64);
+    let mut leases = Vec::new();
+    for worker in &mut *workers {
+        let flows = &mut worker.pipeline.flows;
+        let before = book.before().iter();
+        let before = before.flat_map(|lease| lease.ranges().map(|ports| (lease.address, ports)));
+        flows.ports.rest_again(before, until);
+        for _ in 0..flows.ports.len() {
+            flows.tend_ports(now, |lease| leases.push((worker.id, lease)));
+        }
+    }
+    leases.iter().for_each(|(worker, lease)| book.note(*worker, lease));
+    book.commit().with_context(why)?;
+    for (worker, lease) in &leases {
+        workers[worker.index()].pipeline.flows.ports.grant(lease);
+    }
+    if !book.before().is_empty() {
+        let seconds = book.rests_for().as_secs();
+        info!("nat44.journal: ports that may have been in use before rest for {seconds} s");
+    }
+    Ok(Some(book))
 }
 
 fn start_dpdk(dpdk: &DpdkSettings, ports: &[PortSettings]) -> anyhow::Result<Eal> {

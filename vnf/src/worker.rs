@@ -225,6 +225,7 @@ impl Worker {
         counters.mappings_held.set(flows.mappings.resting() as u64);
         counters.hosts.set(flows.hosts.len() as u64);
         counters.sessions_opened.set(flows.turnover.opened);
+        counters.leases_forced.set(flows.ports.forced());
         counters.records_lost.set(flows.recorder.lost());
         for (counter, closed) in counters.sessions_closed.iter().zip(flows.turnover.closed) {
             counter.set(closed);
@@ -237,6 +238,7 @@ impl Worker {
             let Some(command) = self.rings.commands.pop() else { break };
             match command {
                 Command::Adopt(tables, ports) => self.adopt(tables, ports, now),
+                Command::Lease(lease) => self.pipeline.flows.ports.grant(&lease),
                 Command::Stop => return ControlFlow::Break(()),
                 Command::Transmit(frame, port) => {
                     self.transmit.originate(port, frame, &self.counters);
@@ -244,6 +246,10 @@ impl Worker {
                 }
                 listing => self.list(listing, now),
             }
+        }
+        if !self.rings.events.is_full() {
+            let tell = |lease| tell(&self.rings, &self.counters, Event::Lease(lease));
+            self.pipeline.flows.tend_ports(now, tell);
         }
         ControlFlow::Continue(())
     }

@@ -434,7 +434,8 @@ fn what_is_not_said_has_the_contract_s_default() {
             "allocation": "dynamic", "port_block_size": 512, "max_blocks_per_host": 4,
             "hairpinning": true, "reuse_hold": "120s", "max_sessions": 1_000_000,
             "max_sessions_per_host": 4096, "new_sessions_per_host": 0, "tcp_mss_clamp": 0,
-            "log": "none", "log_file": "/var/log/vnf/nat.jsonl",
+            "log": "none", "log_file": "/var/log/vnf/nat.jsonl", "journal": "none",
+            "max_held_ports": 0,
             "timeouts": {
                 "udp": "300s", "tcp_established": "7440s", "tcp_transitory": "240s",
                 "icmp": "60s",

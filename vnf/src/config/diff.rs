@@ -187,6 +187,7 @@ const IDENTITIES: &[&[&str]] = &[
 
 /// Read at start only: devices, what is bound to them, and reserved memory.
 const RESTART_KEYS: &[&str] = &[
+    "nat44.journal",
     "nat44.max_sessions",
     "port",
     "port.device",

@@ -1,6 +1,7 @@
 //! The effective configuration as JSON: the contract's keys, every default spelled out.
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use ipnet::{IpNet, Ipv4Net};
 use serde_json::{Map, Value, json};
@@ -119,6 +120,7 @@ fn nat44(nat44: &Nat44Settings, sessions: &SessionSettings) -> Value {
         "max_blocks_per_host": nat44.max_blocks_per_host,
         "hairpinning": nat44.hairpinning,
         "reuse_hold": show_duration(nat44.reuse_hold),
+        "max_held_ports": nat44.max_held_ports,
         "max_sessions": sessions.max_sessions,
         "max_sessions_per_host": sessions.max_sessions_per_host,
         "new_sessions_per_host": sessions.new_sessions_per_host,
@@ -129,6 +131,7 @@ fn nat44(nat44: &Nat44Settings, sessions: &SessionSettings) -> Value {
             NatLog::Sessions => "sessions",
         },
         "log_file": nat44.log_file,
+        "journal": nat44.journal.as_deref().unwrap_or(Path::new("none")),
         "timeouts": {
             "udp": show_duration(timeouts.udp),
             "tcp_established": show_duration(timeouts.tcp_established),

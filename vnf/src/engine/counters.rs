@@ -118,6 +118,8 @@ pub struct Counters {
     pub mappings_held: Counter,
     /// Internal hosts with a session.
     pub hosts: Counter,
+    /// Units of external ports used before the journal had them.
+    pub leases_forced: Counter,
     /// Records of translations that found no room.
     pub records_lost: Counter,
     /// Non-empty bursts.
@@ -154,6 +156,7 @@ impl Counters {
             mappings: Counter::default(),
             mappings_held: Counter::default(),
             hosts: Counter::default(),
+            leases_forced: Counter::default(),
             records_lost: Counter::default(),
             bursts: Counter::default(),
             busy_cycles: Counter::default(),

@@ -14,6 +14,7 @@ use crate::acl::RuleMatch;
 use crate::engine::meta::FlowKey;
 use crate::nat::ExternalPorts;
 use crate::nat::external_ports::AddressUsage;
+use crate::nat::leases::Lease;
 use crate::session::refusals::Refusal;
 use crate::wire::ethernet::MacAddr;
 
@@ -25,6 +26,8 @@ pub enum Command {
     Clear(Box<Page<SessionRecord>>),
     /// Tell who holds an external endpoint, or held it until lately.
     Inquire(Box<Inquiry>),
+    /// Hand out these ports: the journal has them.
+    Lease(Lease),
     /// Fill in the hosts of a page.
     ListHosts(Box<Page<HostRecord>>),
     /// Fill in the mappings of a page.
@@ -49,6 +52,8 @@ pub enum Event {
     Found(Box<Inquiry>),
     /// A page of hosts.
     Hosts(Box<Page<HostRecord>>),
+    /// These ports are to be put on record, or struck off it.
+    Lease(Lease),
     /// A page of mappings.
     Mappings(Box<Page<MappingRecord>>),
     /// How the tables are used.

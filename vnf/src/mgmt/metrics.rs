@@ -38,6 +38,10 @@ pub struct MetricsSnapshot {
     pub log_records_lost: u64,
     /// Attempts to write to it that failed.
     pub log_errors: u64,
+    /// Units of external ports used before the journal had them.
+    pub leases_forced: u64,
+    /// Attempts to write to the journal that failed.
+    pub journal_errors: u64,
     /// Reloads that were applied.
     pub reloads_applied: u64,
     /// Reloads that were refused.
@@ -199,6 +203,16 @@ impl MetricsSnapshot {
                 "vnf_log_write_errors_total",
                 "Attempts to write to nat44.log_file that failed.",
                 self.log_errors,
+            ),
+            (
+                "vnf_nat_journal_forced_total",
+                "Units of external ports used before nat44.journal had them.",
+                self.leases_forced,
+            ),
+            (
+                "vnf_nat_journal_write_errors_total",
+                "Attempts to write to nat44.journal that failed.",
+                self.journal_errors,
             ),
         ] {
             text.single(name, COUNTER, help, count);

@@ -6,6 +6,7 @@ pub mod control;
 pub mod event_loop;
 pub mod lists;
 pub mod metrics;
+pub mod nat_journal;
 pub mod nat_log;
 pub mod notify;
 pub mod request;

@@ -152,6 +152,11 @@ impl Statistics {
         self.sum(|counters| &counters.sessions)
     }
 
+    /// Units of external ports used before the journal had them.
+    pub fn leases_forced(&self) -> u64 {
+        self.sum(|counters| &counters.leases_forced)
+    }
+
     /// Live dynamic mappings.
     pub fn mappings(&self) -> u64 {
         self.sum(|counters| &counters.mappings)

@@ -161,6 +161,8 @@ pub(crate) fn metrics() -> MetricsSnapshot {
         acl: vec![samples::acl()],
         log_records: 40,
         log_records_lost: 4,
+        leases_forced: 5,
+        journal_errors: 6,
         log_errors: 1,
         reloads_applied: 2,
         reloads_refused: 1,

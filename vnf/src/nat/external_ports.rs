@@ -9,12 +9,15 @@ use rand::rngs::SmallRng;
 use super::deterministic::Deterministic;
 use super::hosts::{Host, Hosts};
 use super::layout::Layout;
+use super::leases::Leases;
 use super::ownership::Ownership;
 use super::port_blocks::PortBlocks;
 use super::table::{Endpoint, NatTable};
-use crate::engine::ids::WorkerId;
+use crate::engine::ids::{Tick, WorkerId};
 use crate::table::PortBitmap;
 use crate::wire::protocol;
+
+mod leasing;
 
 /// TCP, UDP and ICMP queries have a port space each.
 const SPACES: usize = 3;
@@ -35,6 +38,8 @@ struct Address {
     taken: [u32; SPACES],
     /// How many of those in use only rest.
     resting: u32,
+    /// What the journal has, where there is one.
+    leases: Option<Box<Leases>>,
 }
 
 /// The external ports one worker owns. Made by the management core, kept by the worker.
@@ -46,6 +51,13 @@ pub struct ExternalPorts {
     former: Vec<Address>,
     /// Endpoints of forwards: never given to a dynamic mapping.
     reserved: HashSet<(u8, Endpoint)>,
+    /// The address to be looked after next, and one that needs it most.
+    next_tended: usize,
+    hungry: Option<usize>,
+    /// Until when rests what was in use before a crash.
+    rests_until: Tick,
+    /// Units of ports used before the journal had them.
+    forced: u64,
 }
 
 /// How one worker uses one external address, TCP, UDP and ICMP together.
@@ -100,14 +112,16 @@ impl ExternalPorts {
                 foreign_count: foreign.as_ref().map_or(0, |f| f.used(ports.clone())) as u32,
                 used: Box::new(std::array::from_fn(|_| used.clone())),
                 foreign,
+                leases: leasing::leases(table, blocks.as_ref(), &ports),
                 ports,
                 blocks: blocks.map(|(ports, size)| PortBlocks::new(ports, size)),
                 taken: [0; SPACES],
                 resting: 0,
             });
         }
+        addresses.iter_mut().for_each(Address::close_all);
         let fixed = table.fixed().filter_map(|f| f.protocol.map(|protocol| (protocol, f.external)));
-        let mut ports = Self { addresses, former: Vec::new(), reserved: fixed.collect() };
+        let mut ports = Self { addresses, reserved: fixed.collect(), ..Self::default() };
         ports.take_reserved();
         ports
     }
@@ -125,12 +139,15 @@ impl ExternalPorts {
             let Some(before) = old.known(entry.address) else { continue };
             std::mem::swap(&mut entry.used, &mut before.used);
             std::mem::swap(&mut entry.blocks, &mut before.blocks);
+            std::mem::swap(&mut entry.leases, &mut before.leases);
+            entry.follow_leases();
             entry.resting = before.resting;
             before.taken = [0; SPACES];
             for (protocol, endpoint) in &old.reserved {
                 if endpoint.0 == entry.address
                     && let Some(space) = space_of(*protocol)
                     && !entry.is_foreign(endpoint.1)
+                    && !entry.is_closed(endpoint.1)
                     && !is_mapped(*protocol, *endpoint)
                 {
                     entry.used[space].give(endpoint.1);
@@ -138,9 +155,10 @@ impl ExternalPorts {
             }
             for space in 0..SPACES {
                 let used = entry.used[space].used(entry.ports.clone()) as u32;
-                entry.taken[space] = used - entry.foreign_count;
+                entry.taken[space] = used - entry.foreign_count - entry.closed_count();
             }
         }
+        (self.rests_until, self.forced) = (old.rests_until, old.forced);
         for entry in &mut old.addresses {
             if let Some(blocks) = &mut entry.blocks {
                 blocks.close_all(entry.address, hosts);
@@ -208,8 +226,10 @@ impl ExternalPorts {
                 };
                 let entry = &mut self.addresses[at];
                 host.external = entry.address;
-                let port = entry.take(space, entry.ports.clone(), draw)?;
-                Some((entry.address, port))
+                let port = entry.take(space, entry.ports.clone(), draw);
+                let port = port.or_else(|| self.take_forced(at, space, random))?;
+                self.note_hunger(at);
+                Some((self.addresses[at].address, port))
             }
             Layout::Deterministic(functions) => {
                 let share = functions.forward(host.address)?;
@@ -218,8 +238,8 @@ impl ExternalPorts {
                 host.external = share.address;
                 let port = entry.take(space, share.ports, random.next_u64());
                 let port =
-                    port.or_else(|| entry.take_of_blocks(space, hosts, id, table, random))?;
-                Some((entry.address, port))
+                    port.or_else(|| self.take_of_blocks(at, space, (hosts, id), table, random))?;
+                Some((share.address, port))
             }
             Layout::PortBlocks(..) => {
                 let paired = self.position(host.external);
@@ -229,9 +249,8 @@ impl ExternalPorts {
                     Some(at) => at,
                     None => self.choose(random.next_u64(), Address::has_block)?,
                 };
-                let entry = &mut self.addresses[at];
-                let port = entry.take_of_blocks(space, hosts, id, table, random)?;
-                Some((entry.address, port))
+                let port = self.take_of_blocks(at, space, (hosts, id), table, random)?;
+                Some((self.addresses[at].address, port))
             }
         }
     }
@@ -295,12 +314,16 @@ impl ExternalPorts {
 
     /// How every address is used, all protocols together.
     pub fn usage(&self) -> impl Iterator<Item = AddressUsage> + '_ {
-        self.addresses.iter().map(|entry| AddressUsage {
-            address: entry.address,
-            taken: entry.taken.iter().sum(),
-            resting: entry.resting,
-            taken_by_protocol: entry.taken,
-            total: (entry.ports.len() as u32 - entry.foreign_count) * SPACES as u32,
+        self.addresses.iter().map(|entry| {
+            // Since before a crash; in all three spaces.
+            let rests = entry.leases.as_ref().map_or(0, |leases| leases.resting_ports());
+            AddressUsage {
+                address: entry.address,
+                taken: entry.taken.iter().sum::<u32>() + rests * SPACES as u32,
+                resting: entry.resting + rests * SPACES as u32,
+                taken_by_protocol: entry.taken.map(|taken| taken + rests),
+                total: (entry.ports.len() as u32 - entry.foreign_count) * SPACES as u32,
+            }
         })
     }
 
@@ -325,7 +348,8 @@ impl ExternalPorts {
         let address = |entry: &Address| {
             let maps = SPACES + usize::from(entry.foreign.is_some());
             let blocks = entry.blocks.as_ref().map_or(0, PortBlocks::bytes);
-            size_of::<Address>() + maps * PortBitmap::bytes() + blocks
+            let leases = entry.leases.as_ref().map_or(0, |_| size_of::<Leases>());
+            size_of::<Address>() + maps * PortBitmap::bytes() + blocks + leases
         };
         self.addresses.iter().chain(&self.former).map(address).sum()
     }
@@ -337,11 +361,13 @@ impl ExternalPorts {
 
 impl Address {
     fn has_room(&self, space: usize) -> bool {
-        (self.taken[space] as usize) < self.ports.len()
+        let rests = self.leases.as_ref().map_or(0, |leases| leases.resting_ports());
+        ((self.taken[space] + rests) as usize) < self.ports.len()
     }
 
     fn has_block(&self) -> bool {
-        self.blocks.as_ref().is_some_and(PortBlocks::has_free)
+        let rests = self.leases.as_ref().map_or(0, |leases| leases.resting_ports());
+        self.blocks.as_ref().is_some_and(|blocks| blocks.has_free_beside(rests))
     }
 
     fn is_foreign(&self, port: u16) -> bool {

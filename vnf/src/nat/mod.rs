@@ -6,6 +6,7 @@ pub mod deterministic;
 pub mod external_ports;
 pub mod hosts;
 pub mod layout;
+pub mod leases;
 pub mod mappings;
 pub mod ownership;
 pub mod pool_ranges;

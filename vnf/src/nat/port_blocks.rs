@@ -42,9 +42,14 @@ impl PortBlocks {
         }
     }
 
-    /// Whether some block has no host.
-    pub fn has_free(&self) -> bool {
-        self.free > 0
+    /// Whether some block has no host, if none has any of so many ports that rest.
+    pub fn has_free_beside(&self, resting: u32) -> bool {
+        self.free > (resting / u32::from(self.size)) as usize
+    }
+
+    /// Ports of the blocks that have a host.
+    pub fn given_ports(&self) -> u32 {
+        (self.blocks.len() - self.free) as u32 * u32::from(self.size)
     }
 
     /// Finds a port in one of the host's blocks, or in a new one while it has fewer than `limit`. `take` takes a port of a

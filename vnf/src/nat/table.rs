@@ -36,6 +36,8 @@ struct Rules {
     filtering: Filtering,
     hairpinning: bool,
     reuse_hold_ms: u32,
+    max_held: usize,
+    journals: bool,
     tcp_mss_clamp: u16,
 }
 
@@ -218,6 +220,16 @@ impl NatTable {
         self.rules.as_ref().map_or(0, |r| r.reuse_hold_ms)
     }
 
+    /// How many freed external endpoints may rest at one worker (RFC 6888 REQ-8).
+    pub fn max_held(&self) -> usize {
+        self.rules.as_ref().map_or(usize::MAX, |r| r.max_held)
+    }
+
+    /// Whether ports are put on record before they are handed out, so that they rest after a crash too.
+    pub fn journals(&self) -> bool {
+        self.rules.as_ref().is_some_and(|r| r.journals)
+    }
+
     /// The largest segment size that translated SYNs may announce; `None` leaves it to their senders.
     pub fn tcp_mss_clamp(&self) -> Option<u16> {
         self.rules.as_ref().map(|r| r.tcp_mss_clamp).filter(|most| *most > 0)
@@ -242,6 +254,11 @@ impl Rules {
             filtering: settings.filtering,
             hairpinning: settings.hairpinning,
             reuse_hold_ms: settings.reuse_hold.as_millis().try_into().unwrap_or(u32::MAX),
+            max_held: match settings.max_held_ports {
+                0 => usize::MAX,
+                most => (most as usize).div_ceil(workers),
+            },
+            journals: settings.journal.is_some(),
             tcp_mss_clamp: settings.tcp_mss_clamp,
         };
         for fixed in &settings.statics {

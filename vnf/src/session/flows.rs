@@ -1,6 +1,8 @@
 //! All flow state of one worker: sessions, the mappings and hosts behind them, and external ports. Opening and closing
 //! keep them in step; nothing is half done.
 
+mod records;
+
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -11,16 +13,17 @@ use crate::engine::burst::Burst;
 use crate::engine::counters::CloseCause;
 use crate::engine::ids::{NextHopId, SessionId, Tick};
 use crate::engine::mask::{BURST, Column, Mask, Slot};
-use crate::engine::meta::{Direction, Family, FlowKey, Meta};
-use crate::engine::record::{Record, Recorded, Recorder};
+use crate::engine::meta::{Direction, FlowKey, Meta};
+use crate::engine::record::{Recorded, Recorder};
 use crate::engine::tables::Tables;
 use crate::engine::verdict::DropReason;
 use crate::nat::contacts::Contacts;
 use crate::nat::external_ports::ExternalPorts;
 use crate::nat::hosts::Hosts;
+use crate::nat::leases::Lease;
 use crate::nat::mappings::{Afterwards, Mapping, Mappings, NewMapping};
 use crate::nat::table::Endpoint;
-use crate::session::refusals::{Refusal, Refusals};
+use crate::session::refusals::Refusals;
 use crate::session::tcp::TcpState;
 use crate::table::{Hasher, Place};
 
@@ -207,7 +210,7 @@ impl Flows {
         match plan {
             Plan::TranslateFixed(address, port) => opening.external = Some((address, port)),
             Plan::TranslateDynamic => {
-                let mapping = self.mapping_for(slot, internal, opening, tables);
+                let mapping = self.mapping_for(slot, internal, opening, tables, now);
                 opening.mapping =
                     mapping.inspect_err(|_| self.hosts.close_if_idle(opening.host))?;
                 opening.external = Some(self.mappings.mapping(opening.mapping).external());
@@ -239,6 +242,7 @@ impl Flows {
         internal: Endpoint,
         opening: &Opening,
         tables: &Tables,
+        now: Tick,
     ) -> Result<u32, DropReason> {
         let protocol = opening.key.protocol;
         let endpoint_independent = tables.nat.endpoint_independent_mapping();
@@ -260,7 +264,11 @@ impl Flows {
         let external = allocated.ok_or(DropReason::NatPortsExhausted)?;
         let host = opening.host;
         let new = NewMapping { protocol, internal, external, endpoint_independent, host };
-        let Some(id) = self.mappings.open(&new) else {
+        let id = self.mappings.open(&new).or_else(|| {
+            // A live host goes before an endpoint that rests.
+            self.free_rested(0, now).then(|| self.mappings.open(&new))?
+        });
+        let Some(id) = id else {
             self.ports.give(&mut self.hosts, protocol, external);
             return Err(DropReason::NatSessionLimit);
         };
@@ -322,60 +330,6 @@ impl Flows {
         }
     }
 
-    /// Notes that a host got no session for this packet, seen from its side.
-    #[cold]
-    pub fn refused(&mut self, reason: DropReason, key: &FlowKey, now: Tick) {
-        let host = self.hosts.find(key.source[0]).filter(|_| key.family == Family::Ipv4);
-        let external = host.map(|id| self.hosts.host(id).external).filter(|paired| *paired != 0);
-        let host = crate::forward::address(key.family, &key.source);
-        self.refusals.note(Refusal { reason, host, external, protocol: key.protocol }, now);
-    }
-
-    /// Puts a session on record that was just opened, or is about to be closed.
-    #[cold]
-    fn record(&mut self, id: SessionId, event: Recorded, now: Tick) {
-        let session = self.sessions.session(id);
-        let Some(external) = session.external() else { return };
-        let key = session.real_key(Direction::Outbound);
-        let (internal, external, sharing) = match self.sessions.mapping_of(id) {
-            NIL => ((key.source[0], key.source_port), external, None),
-            mapping => {
-                // A query from outside has an identifier of its own; on record is whose mapping it came through.
-                let mapping = self.mappings.mapping(mapping);
-                let others = u32::from(event == Recorded::Closed);
-                (mapping.internal(), mapping.external(), Some(mapping.sessions() - others))
-            }
-        };
-        let protocol = key.protocol;
-        let last_port = 0;
-        self.recorder.put(Record {
-            at: now,
-            internal,
-            external,
-            sharing,
-            last_port,
-            protocol,
-            event,
-        });
-    }
-
-    /// Puts port blocks on record that hosts got or gave back since the last time.
-    pub fn record_blocks(&mut self, now: Tick) {
-        let (changes, lost) = self.hosts.take_block_changes();
-        for change in changes {
-            self.recorder.put(Record {
-                at: now,
-                internal: (change.host, 0),
-                external: (change.address, change.ports.0),
-                sharing: None,
-                last_port: change.ports.1,
-                protocol: 0,
-                event: if change.opened { Recorded::Given } else { Recorded::Returned },
-            });
-        }
-        self.recorder.lose(lost);
-    }
-
     fn end_mapping(&mut self, id: u32, afterwards: Afterwards, now: Tick) {
         let mapping = self.mappings.mapping(id);
         let (protocol, external, host) = (mapping.protocol(), mapping.external(), mapping.host());
@@ -410,13 +364,27 @@ impl Flows {
             self.close(id, CloseCause::TimedOut, now);
         }
         for _ in 0..EXPIRIES {
-            let Some((protocol, external)) = self.mappings.rested(tables.nat.reuse_hold_ms(), now)
-            else {
+            let crowded = self.mappings.resting() > tables.nat.max_held();
+            if !self.free_rested(if crowded { 0 } else { tables.nat.reuse_hold_ms() }, now) {
                 break;
-            };
-            if let Some(host) = self.ports.give_rested(&mut self.hosts, protocol, external) {
-                self.hosts.close_if_idle(host);
             }
+        }
+    }
+
+    /// Frees the endpoint that has rested longest, if that is so many milliseconds; returns whether there was one.
+    fn free_rested(&mut self, hold_ms: u32, now: Tick) -> bool {
+        let Some((protocol, external)) = self.mappings.rested(hold_ms, now) else { return false };
+        if let Some(host) = self.ports.give_rested(&mut self.hosts, protocol, external) {
+            self.hosts.close_if_idle(host);
+        }
+        true
+    }
+
+    /// Asks the journal for what will be needed.
+    #[inline]
+    pub fn tend_ports(&mut self, now: Tick, tell: impl FnMut(Lease)) {
+        if self.ports.leases_ports() {
+            self.ports.tend(&mut self.random, now, tell);
         }
     }
 

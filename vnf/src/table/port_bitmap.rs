@@ -65,6 +65,33 @@ impl PortBitmap {
         taken
     }
 
+    /// Takes all ports of `range`, free or not.
+    pub fn take_all(&mut self, range: RangeInclusive<u16>) {
+        self.each_word(range, |word, bits| *word |= bits);
+    }
+
+    /// Gives all ports of `range` back, taken or not.
+    pub fn give_all(&mut self, range: RangeInclusive<u16>) {
+        self.each_word(range, |word, bits| *word &= !bits);
+    }
+
+    fn each_word(&mut self, range: RangeInclusive<u16>, change: impl Fn(&mut u64, u64)) {
+        let (first, last) = (usize::from(*range.start()), usize::from(*range.end()));
+        if first > last {
+            return;
+        }
+        let set = |bits: &mut u64, at: usize, value: bool| {
+            *bits = *bits & !(1 << (at % 64)) | u64::from(value) << (at % 64);
+        };
+        for word in first / 64..=last / 64 {
+            change(&mut self.ports[word], within(word, first, last));
+            set(&mut self.full[word / 64], word, self.ports[word] == !0);
+        }
+        for group in first / 4096..=last / 4096 {
+            set(&mut self.fuller, group, self.full[group] == !0);
+        }
+    }
+
     /// Whether `port` is taken.
     pub fn is_used(&self, port: u16) -> bool {
         self.ports[usize::from(port) / 64] >> (port % 64) & 1 == 1

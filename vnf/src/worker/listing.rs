@@ -82,7 +82,7 @@ impl Worker {
                 self.tell(Event::Measured(usage));
             }
             // Obeyed elsewhere.
-            Command::Adopt(..) | Command::Stop | Command::Transmit(..) => {}
+            Command::Adopt(..) | Command::Lease(..) | Command::Stop | Command::Transmit(..) => {}
         }
     }
 

@@ -12,6 +12,7 @@ mod forged;
 mod fragments;
 mod hairpin;
 mod icmp_errors;
+mod journal;
 mod limits;
 mod local;
 mod neighbors;

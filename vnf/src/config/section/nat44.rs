@@ -23,10 +23,12 @@ pub(in crate::config) struct Nat44 {
     pub(in crate::config) filtering: Filtering,
     pub(in crate::config) forwards: Vec<Fixed<ForwardSettings>>,
     pub(in crate::config) hairpinning: bool,
+    pub(in crate::config) journal: Option<PathBuf>,
     pub(in crate::config) log: Option<Found<NatLog>>,
     pub(in crate::config) log_file: PathBuf,
     pub(in crate::config) mapping: Mapping,
     pub(in crate::config) max_blocks_per_host: Option<Found<u16>>,
+    pub(in crate::config) max_held_ports: u32,
     pub(in crate::config) max_sessions: Option<Found<u32>>,
     pub(in crate::config) place: Place,
     pub(in crate::config) pool: Vec<Found<RangeInclusive<Ipv4Addr>>>,
@@ -80,12 +82,16 @@ pub(in crate::config) fn nat44(nat44: Reader<'_>) -> Nat44 {
             [("none", NatLog::None), ("sessions", NatLog::Sessions), ("blocks", NatLog::Blocks)];
         node.choice(&logs).map(|log| node.found(log))
     });
-    let log_file = nat44.optional("log_file").and_then(|node| {
-        node.string("the path of a file", |text| {
-            let path = !text.is_empty() && !text.contains('\0');
-            if path { Ok(PathBuf::from(text)) } else { Err(None) }
+    let path = |key, expected| {
+        nat44.optional(key).and_then(|node| {
+            node.string(expected, |text| {
+                let path = !text.is_empty() && !text.contains('\0');
+                if path { Ok(PathBuf::from(text)) } else { Err(None) }
+            })
         })
-    });
+    };
+    let log_file = path("log_file", "the path of a file");
+    let journal = path("journal", "\"none\" or the path of a file");
     let max_sessions = nat44.optional("max_sessions");
     let max_sessions = max_sessions.and_then(|node| node.integer(1..=200_000_000));
     let number = |key, bounds| {
@@ -104,12 +110,14 @@ pub(in crate::config) fn nat44(nat44: Reader<'_>) -> Nat44 {
         filtering: filtering.unwrap_or(Filtering::AddressAndPortDependent),
         forwards: nat44.tables("forward", None).into_iter().filter_map(forward).collect(),
         hairpinning: nat44.optional("hairpinning").and_then(|node| node.boolean()).unwrap_or(true),
+        journal: journal.map(|found| found.value).filter(|path| path.as_os_str() != "none"),
         log,
         log_file: log_file.map_or_else(|| PathBuf::from("/var/log/vnf/nat.jsonl"), |log| log.value),
         mapping: mapping.unwrap_or(Mapping::EndpointIndependent),
         max_blocks_per_host: nat44
             .optional("max_blocks_per_host")
             .and_then(|n| n.integer(1..=65535)),
+        max_held_ports: number("max_held_ports", 0..=200_000_000).unwrap_or(0),
         max_sessions,
         place: nat44.place().clone(),
         pool: pool(&nat44),

@@ -22,6 +22,8 @@ pub struct Nat44Settings {
     pub forwards: Vec<ForwardSettings>,
     /// Whether internal hosts reach each other through external endpoints (RFC 4787 REQ-9).
     pub hairpinning: bool,
+    /// Where it is kept which ports may be in use, so that they rest after a crash too (RFC 6888 REQ-8).
+    pub journal: Option<PathBuf>,
     /// What is logged.
     pub log: NatLog,
     /// Where to.
@@ -30,6 +32,8 @@ pub struct Nat44Settings {
     pub mapping: Mapping,
     /// Blocks of one host, with port blocks.
     pub max_blocks_per_host: u16,
+    /// How many freed external endpoints may rest; 0: any number.
+    pub max_held_ports: u32,
     /// The external addresses, 1 to 65,536, no address twice.
     pub pool: Vec<RangeInclusive<Ipv4Addr>>,
     /// Ports of one block, with port blocks; at least 1, at most the length of `port_range`.

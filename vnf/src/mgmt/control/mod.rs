@@ -19,6 +19,7 @@ use log::{info, warn};
 use super::event_loop;
 use super::lists::Lists;
 use super::metrics::MetricsSnapshot;
+use super::nat_journal::NatJournal;
 use super::request::{Cursor, Protocol, Request};
 use super::statistics::{Since, Statistics};
 use super::view::{RunningConfig, State, Status, Version};
@@ -114,6 +115,11 @@ impl Control {
             Event::Cleared(page) => self.lists.clears.found(&self.rings, worker, page),
             Event::Found(inquiry) => self.inquired(worker, inquiry),
             Event::Hosts(page) => self.lists.hosts.found(&self.rings, worker, &page),
+            Event::Lease(lease) => {
+                if let Some(journal) = &self.parts.nat_journal {
+                    journal.record(worker, lease);
+                }
+            }
             Event::Mappings(page) => self.lists.mappings.found(&self.rings, worker, &page),
             Event::Measured(usage) => self.measured(worker, *usage),
             Event::NeighborSeen(sighting) => self.neighbors.seen(sighting, Instant::now()),
@@ -169,6 +175,8 @@ impl Control {
             log_records: self.parts.nat_log.written(),
             log_records_lost: self.statistics.records_lost(),
             log_errors: self.parts.nat_log.errors(),
+            leases_forced: self.statistics.leases_forced(),
+            journal_errors: self.parts.nat_journal.as_ref().map_or(0, NatJournal::errors),
             reloads_applied: self.reloads_applied,
             reloads_refused: self.reloads_refused,
         }
@@ -256,6 +264,7 @@ impl event_loop::Control for Control {
             }
         }
         parts.nat_log.stop();
+        parts.nat_journal.into_iter().for_each(NatJournal::stop);
         drop(parts.tables);
     }
 }

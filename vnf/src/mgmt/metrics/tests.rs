@@ -34,6 +34,8 @@ fn every_family_of_the_contract_has_its_sample() {
         "vnf_config_reloads_total{result=\"refused\"} 1",
         "vnf_log_records_total 40",
         "vnf_log_records_lost_total 4",
+        "vnf_nat_journal_forced_total 5",
+        "vnf_nat_journal_write_errors_total 6",
         "vnf_log_write_errors_total 1",
         "vnf_build_info{version=\"0.1.0\",dpdk_version=\"22.11.11\"} 1",
     ] {

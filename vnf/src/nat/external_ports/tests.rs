@@ -9,6 +9,7 @@ use rand::SeedableRng;
 
 use super::*;
 use crate::config;
+use crate::nat::leases::Lease;
 use crate::table::Hasher;
 
 fn table(nat44: &str, workers: usize) -> NatTable {
@@ -83,10 +84,13 @@ proptest! {
     fn every_endpoint_has_one_owner_and_everything_drains(
         layout in 0..LAYOUTS.len(),
         workers in 1_usize..=3,
+        journaled: bool,
         seed: u64,
         steps in proptest::collection::vec((0_u32..14, 0_usize..3, 0_u8..5), 1..600),
     ) {
-        let table = table(LAYOUTS[layout], workers);
+        let journal = if journaled { "journal = \"/j\"\n" } else { "" };
+        let table = table(&format!("{journal}{}", LAYOUTS[layout]), workers);
+        let mut asked: Vec<(usize, Lease)> = Vec::new();
         let ownership = Ownership::new(Hasher::random(), workers);
         let mut all = Worker::all(&table, &ownership, seed);
         let mut owners: HashMap<(u8, Endpoint), u32> = HashMap::new();
@@ -94,6 +98,13 @@ proptest! {
         for (host, protocol, what) in steps {
             let (host, protocol) = (0x0a00_0001 + host, [6, 17, 1][protocol]);
             let owner = ownership.of_host(host);
+            let worker = &mut all[owner.index()];
+            worker.ports.tend(&mut worker.random, Tick(0), |lease| asked.push((owner.index(), lease)));
+            if what == 4 {
+                for (owner, lease) in asked.drain(..) {
+                    all[owner].ports.grant(&lease);
+                }
+            }
             let worker = &mut all[owner.index()];
             if what == 0 {
                 let own = owners.iter().find(|((p, _), h)| **h == host && *p == protocol);
@@ -178,4 +189,130 @@ fn a_change_that_moves_ports_between_hosts_or_blocks_between_workers_is_told() {
     assert!(moved(1, "192.0.2.1", 2), "blocks go to other workers");
     assert!(moved(3, more_after, 1), "hosts go to other addresses");
     assert!(!moved(0, more_before, 2), "sessions on addresses that move are opened anew");
+}
+
+const JOURNALED: &str = "journal = \"/j\"\n";
+
+/// Asks for ports until there are no more; returns the endpoints.
+fn exhaust(worker: &mut Worker, table: &NatTable) -> Vec<Endpoint> {
+    std::iter::from_fn(|| worker.open(table, 17, 0x0a00_0001)).collect()
+}
+
+/// Lets a journal record at once what the worker asks for; returns it.
+fn tend(worker: &mut Worker, now: Tick) -> Vec<Lease> {
+    let mut asked = Vec::new();
+    for _ in 0..2 * worker.ports.len() {
+        worker.ports.tend(&mut worker.random, now, |lease| asked.push(lease));
+    }
+    asked.iter().for_each(|lease| worker.ports.grant(lease));
+    asked
+}
+
+fn covers(leases: &[Lease], (address, port): Endpoint) -> bool {
+    let of = leases.iter().filter(|lease| lease.address == address);
+    of.flat_map(Lease::ranges).any(|ports| ports.contains(&port))
+}
+
+#[test]
+fn rfc6888_req_8_ports_are_on_record_before_they_are_handed_out() {
+    let table = table_of("192.0.2.1", JOURNALED, 1, None);
+    let ownership = Ownership::new(Hasher::random(), 1);
+    let mut worker = Worker::all(&table, &ownership, 1).remove(0);
+    let mut recorded = tend(&mut worker, Tick(0));
+    assert!(
+        recorded.iter().flat_map(Lease::ranges).map(|ports| ports.len()).sum::<usize>() >= 8064
+    );
+    for n in 0..64_512_u32 {
+        let endpoint = worker.open(&table, 17, 0x0a00_0001).expect("a free port");
+        assert!(covers(&recorded, endpoint), "{endpoint:?}");
+        if n % 512 == 0 {
+            recorded.extend(tend(&mut worker, Tick(0)));
+        }
+    }
+    assert_eq!(worker.open(&table, 17, 0x0a00_0001), None);
+    assert_eq!(worker.ports.forced(), 0);
+    assert!(
+        worker.open(&table, 6, 0x0a00_0001).is_some(),
+        "other protocols have ports of their own"
+    );
+}
+
+#[test]
+fn hosts_get_ports_when_the_journal_does_not_keep_up() {
+    for layout in ["", "allocation = \"port-blocks\"\nmax_blocks_per_host = 126"] {
+        let table = table_of("192.0.2.1", &format!("{JOURNALED}{layout}"), 1, None);
+        let ownership = Ownership::new(Hasher::random(), 1);
+        let mut worker = Worker::all(&table, &ownership, 2).remove(0);
+        assert_eq!(exhaust(&mut worker, &table).len(), 64_512);
+        assert!(worker.ports.forced() > 100);
+        let told = tend(&mut worker, Tick(0));
+        assert!((1024..=65_535).all(|port| covers(&told, (0xc000_0201, port))), "told afterwards");
+    }
+}
+
+#[test]
+fn rfc6888_req_8_ports_from_before_a_crash_rest_and_all_others_are_free_at_once() {
+    for layout in ["", "allocation = \"port-blocks\"\nmax_blocks_per_host = 126"] {
+        let table = table_of("192.0.2.1", &format!("{JOURNALED}{layout}"), 1, None);
+        let ownership = Ownership::new(Hasher::random(), 1);
+        let mut before = Worker::all(&table, &ownership, 3).remove(0);
+        let recorded = tend(&mut before, Tick(0));
+        for _ in 0..3000 {
+            before.open(&table, 17, 0x0a00_0001).expect("a free port");
+        }
+        let mut worker = Worker::all(&table, &ownership, 4).remove(0);
+        let ranges =
+            recorded.iter().flat_map(|lease| lease.ranges().map(|ports| (lease.address, ports)));
+        worker.ports.rest_again(ranges, Tick(120_000));
+        tend(&mut worker, Tick(119_999));
+        let usage = worker.ports.usage().next().expect("an address");
+        assert!(usage.resting > 0 && usage.resting == usage.taken, "{usage:?}");
+        let handed_out = exhaust(&mut worker, &table);
+        assert!(handed_out.iter().all(|endpoint| !covers(&recorded, *endpoint)));
+        assert_eq!(handed_out.len() as u32, (usage.total - usage.resting) / 3);
+        tend(&mut worker, Tick(120_000));
+        assert_eq!(exhaust(&mut worker, &table).len() as u32, usage.resting / 3, "all have rested");
+    }
+}
+
+#[test]
+fn leases_of_unused_ports_end() {
+    let table = table_of("192.0.2.1", JOURNALED, 1, None);
+    let ownership = Ownership::new(Hasher::random(), 1);
+    let mut worker = Worker::all(&table, &ownership, 5).remove(0);
+    let endpoints = exhaust(&mut worker, &table);
+    for endpoint in endpoints {
+        worker.close(17, 0x0a00_0001, endpoint);
+    }
+    tend(&mut worker, Tick(0));
+    let ended = (0..1000).flat_map(|_| tend(&mut worker, Tick(0))).filter(|lease| lease.ended);
+    assert!(ended.count() > 60, "most of 127 units");
+    assert_eq!(worker.taken(), 0);
+}
+
+#[test]
+fn a_changed_port_range_keeps_one_owner_for_every_port() {
+    let ownership = Ownership::new(Hasher::random(), 1);
+    let ranges = ["2000-2999", "1500-4000", "2100-2200", "1024-65535"];
+    let table = |range: &str, before: Option<&NatTable>| {
+        table_of("192.0.2.1", &format!("{JOURNALED}port_range = \"{range}\""), 1, before)
+    };
+    let mut current = table(ranges[0], None);
+    let mut worker = Worker::all(&current, &ownership, 6).remove(0);
+    let mut owned = std::collections::HashSet::new();
+    for range in ranges {
+        let next = table(range, Some(&current));
+        let mut ports = ExternalPorts::new(&next, &ownership, WorkerId(0));
+        ports.take_over(&mut worker.ports, &mut worker.hosts, |_, _| false);
+        (worker.ports, current) = (ports, next);
+        tend(&mut worker, Tick(0));
+        for _ in 0..60 {
+            if let Some(endpoint) = worker.open(&current, 17, 0x0a00_0001) {
+                assert!(owned.insert(endpoint) && current.ports().contains(&endpoint.1));
+            }
+        }
+    }
+    let inside = owned.len();
+    owned.extend(exhaust(&mut worker, &current));
+    assert!(inside > 200 && owned.len() == 64_512, "{inside} {}", owned.len());
 }

@@ -127,3 +127,27 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn ranges_are_taken_and_given_back_as_if_port_by_port(
+        ranges in proptest::collection::vec((any::<u16>(), any::<u16>(), any::<bool>()), 1..12),
+        random: u64,
+    ) {
+        let (mut whole, mut single) = (PortBitmap::new(), PortBitmap::new());
+        for (first, last, take) in ranges {
+            if take {
+                whole.take_all(first..=last);
+            } else {
+                whole.give_all(first..=last);
+            }
+            for port in first..=last {
+                if take { single.take_exact(port) } else { single.give(port) };
+            }
+            prop_assert_eq!(whole.used(0..=u16::MAX), single.used(0..=u16::MAX));
+            let (mut a, mut b) = (whole.clone(), single.clone());
+            prop_assert_eq!(a.take(0..=u16::MAX, random), b.take(0..=u16::MAX, random));
+            prop_assert_eq!(a.take(first..=last, random), b.take(first..=last, random));
+        }
+    }
+}
