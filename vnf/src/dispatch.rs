@@ -1,6 +1,8 @@
 //! What becomes of packets that leave the pipeline early: dropped, answered, held, or given to another worker. All of it
 //! is off the fast path.
 
+mod local;
+
 use dpdk_bindings::mbuf::Mbuf;
 use dpdk_bindings::mempool::Mempool;
 
@@ -14,8 +16,8 @@ use crate::engine::meta::Meta;
 use crate::engine::tables::Tables;
 use crate::engine::transmit::Transmit;
 use crate::engine::verdict::{DropReason, Rejection, Verdict};
-use crate::fragment::split;
-use crate::icmp::{limiter::Limiter, local, reject};
+use crate::fragment::{Reassembly, split};
+use crate::icmp::{self, limiter::Limiter, reject};
 use crate::nat::unsolicited::Unsolicited;
 use crate::neighbor::{HeldPackets, answer, held};
 use crate::session::Flows;
@@ -29,6 +31,8 @@ pub struct Dispatch {
     limiter: Limiter,
     /// Packets that wait for a neighbour.
     pub held: HeldPackets,
+    /// Fragments of what the VNF itself is asked.
+    pub reassembly: Reassembly,
     /// SYNs that wait for their connection's other side.
     pub unsolicited: Unsolicited,
 }
@@ -52,6 +56,7 @@ impl Dispatch {
             pool,
             limiter: Limiter::new(hasher),
             held: HeldPackets::new(),
+            reassembly: Reassembly::new(),
             unsolicited: Unsolicited::new(),
         }
     }
@@ -59,6 +64,17 @@ impl Dispatch {
     /// The ways to other workers.
     pub fn lanes(&self) -> &Lanes {
         &self.lanes
+    }
+
+    /// Packets that are kept for later.
+    pub fn kept(&self) -> usize {
+        self.held.len() + self.unsolicited.len() + self.reassembly.held()
+    }
+
+    /// Whether packets are kept for later.
+    #[inline]
+    pub fn keeps_something(&self) -> bool {
+        !(self.held.is_empty() && self.unsolicited.is_empty() && self.reassembly.is_empty())
     }
 
     /// Takes every settled packet out of the burst and does what its verdict says.
@@ -92,7 +108,7 @@ impl Dispatch {
         let port = arrival.port;
         let counters = outlets.counters;
         match verdict {
-            Verdict::Answer => match local::reply_in_place(&mut packet, meta.key.family) {
+            Verdict::Answer => match icmp::local::reply_in_place(&mut packet, meta.key.family) {
                 Some(()) => outlets.transmit.push(port, packet, counters),
                 None => counters.dropped(DropReason::NoLocalService),
             },
@@ -116,10 +132,19 @@ impl Dispatch {
                         (outlets.tell)(Event::Unresolved(meta.egress_of(tables), neighbor));
                     }
                     held::Outcome::Joined => {}
-                    held::Outcome::Refused(_) => counters.dropped(DropReason::NeighborUnresolved),
+                    held::Outcome::Refused(_, awaited) => {
+                        counters.dropped(DropReason::NeighborUnresolved);
+                        if !awaited {
+                            // Others fill the room; this one is asked for all the same.
+                            (outlets.tell)(Event::Unresolved(meta.egress_of(tables), neighbor));
+                        }
+                    }
                 }
             }
             Verdict::Neighbor => self.neighbor(packet, port, tables, outlets),
+            Verdict::Reassemble => {
+                self.reassemble(&packet, meta, arrival, tables, outlets, now);
+            }
             Verdict::Reject(rejection, reason) => {
                 counters.dropped(reason);
                 self.reject(&mut packet, rejection, meta, port, tables, outlets, now);
@@ -138,18 +163,14 @@ impl Dispatch {
         tables: &Tables,
         outlets: &mut Outlets<'_>,
     ) {
-        match answer::answer(&mut packet, port, tables) {
-            Ok(outcome) => {
-                if let Some(sighting) = outcome.sighting {
-                    (outlets.tell)(Event::NeighborSeen(sighting));
-                }
-                if outcome.answered {
-                    outlets.transmit.push(port, packet, outlets.counters);
-                } else {
-                    outlets.counters.punted.add(1);
-                }
-            }
-            Err(reason) => outlets.counters.dropped(reason),
+        let answer::Outcome { end, news } = answer::answer(&mut packet, port, tables);
+        if let Some(news) = news {
+            (outlets.tell)(news);
+        }
+        match end {
+            answer::End::Answered => outlets.transmit.push(port, packet, outlets.counters),
+            answer::End::Dropped(reason) => outlets.counters.dropped(reason),
+            answer::End::Heard => outlets.counters.punted.add(1),
         }
     }
 
@@ -217,8 +238,10 @@ impl Dispatch {
         }
     }
 
-    /// Drops packets whose neighbour did not answer, and tells their senders (RFC 1812 4.3.3.1).
+    /// Drops packets whose neighbour did not answer, or whose other fragments did not come, and tells their senders
+    /// (RFC 1812 4.3.3.1).
     pub fn give_up_waiting(&mut self, tables: &Tables, outlets: &mut Outlets<'_>, now: Tick) {
+        self.give_up_reassembly(tables, outlets, now);
         while let Some((mut packet, arrival)) = self.held.take_overdue(now) {
             outlets.counters.dropped(DropReason::NeighborUnresolved);
             let mut meta = Meta::default();

@@ -72,6 +72,11 @@ impl Pipeline {
         while let Some(matched) = acl.next_match() {
             (outlets.tell)(Event::RuleMatched(matched));
         }
+        while let Some(id) = forward.next_used() {
+            if let Some(next_hop) = tables.neighbors.next_hop(id) {
+                (outlets.tell)(Event::NeighborUsed(next_hop.interface, next_hop.address));
+            }
+        }
         while let Some(refusal) = flows.refusals.next_told() {
             (outlets.tell)(Event::Refused(refusal));
         }

@@ -201,7 +201,7 @@ impl Worker {
             self.pipeline.flows.record_blocks(now);
         }
         let pipeline = &mut self.pipeline;
-        if !(pipeline.dispatch.held.is_empty() && pipeline.dispatch.unsolicited.is_empty()) {
+        if pipeline.dispatch.keeps_something() {
             let tell = |event| tell(&self.rings, &self.counters, event);
             let mut outlets =
                 Outlets { transmit: &mut self.transmit, counters: &self.counters, tell: &tell };
@@ -218,7 +218,7 @@ impl Worker {
     fn publish(&self) {
         let Pipeline { flows, dispatch, fragments, .. } = &self.pipeline;
         let counters = &self.counters;
-        let held = dispatch.held.len() + dispatch.unsolicited.len() + fragments.held();
+        let held = dispatch.kept() + fragments.held();
         counters.held.set(held as u64);
         counters.sessions.set(flows.sessions.len() as u64);
         counters.mappings.set(flows.mappings.len() as u64);
@@ -267,6 +267,7 @@ impl Worker {
             let _ = flows.hosts.take_block_changes();
         }
         flows.recorder.follow(tables.log);
+        self.pipeline.forward.adopt();
         let old_tables = std::mem::replace(&mut self.tables, tables);
         let old_ports = ports.map(|mut ports| {
             self.pipeline.flows.adopt_ports(&mut ports);
@@ -291,12 +292,18 @@ impl Worker {
 
 /// News from the network may be as many as somebody likes to send; a part of the ring is kept for answers.
 fn tell(rings: &Rings, counters: &Counters, event: Event) {
-    let news = matches!(
-        event,
-        Event::NeighborSeen(_) | Event::Refused(_) | Event::RuleMatched(_) | Event::Unresolved(..)
-    );
-    let crowded = rings.events.len() > rings.events.capacity() / 4 * 3;
-    if news && crowded || rings.events.push(event).is_err() {
+    let quarter = rings.events.capacity() / 4;
+    let room = match event {
+        // A scan causes these; it shall not drown what neighbours answer.
+        Event::Unresolved(..) => 2 * quarter,
+        Event::AddressClaimed(_)
+        | Event::NeighborSeen(_)
+        | Event::NeighborUsed(..)
+        | Event::Refused(_)
+        | Event::RuleMatched(_) => 3 * quarter,
+        _ => usize::MAX,
+    };
+    if rings.events.len() > room || rings.events.push(event).is_err() {
         counters.events_lost.add(1);
     }
 }

@@ -99,6 +99,7 @@ impl Builder {
             acl_in: interface.acl_in,
             acl_out: interface.acl_out,
             addresses: interface.addresses.clone(),
+            unusable: Vec::new(),
         });
         InterfaceTable::new(interfaces.collect(), &self.port_macs)
     }
@@ -162,7 +163,8 @@ fn neighbors(
         let Some(interface) = interfaces.find(known.interface) else { continue };
         let configured = table.find(known.interface, known.address).is_some();
         if known.resolved && !configured && interface.on_link(known.address) {
-            table.set(next_hop(interface, known.address, known.mac()));
+            let stale = known.stale;
+            table.set(NextHop { stale, ..next_hop(interface, known.address, known.mac()) });
         }
     }
     table
@@ -180,6 +182,7 @@ pub fn next_hop(interface: &Interface, address: IpAddr, mac: MacAddr) -> NextHop
         vlan: interface.vlan,
         mtu: interface.mtu,
         resolved: true,
+        stale: false,
         address,
     }
 }

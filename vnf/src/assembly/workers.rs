@@ -77,7 +77,7 @@ pub fn assemble(
             fragments: Tracker::new(hasher.clone(), Source::Dpdk(eal))?,
             nat: Nat::new(id, ownership.clone()),
             acl: Acl::new(id),
-            forward: Forward,
+            forward: Forward::new(),
             egress: Egress::new(),
             dispatch: Dispatch::new(id, lanes.clone(), pool.clone(), hasher.clone()),
             flows,

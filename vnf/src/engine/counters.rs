@@ -90,7 +90,7 @@ pub struct Counters {
     pub received: Counter,
     /// Received packets that left through a port.
     pub transmitted: Counter,
-    /// Received packets whose content went to management.
+    /// Received packets whose content went to management, or into a datagram put together for the VNF itself.
     pub punted: Counter,
     /// Packets the worker keeps at the moment.
     pub held: Counter,

@@ -31,6 +31,8 @@ pub struct Interface {
     pub acl_out: Option<usize>,
     /// Its addresses and subnets.
     pub addresses: Vec<IpNet>,
+    /// Those of its IPv6 addresses that are being checked for duplicates, or are some (RFC 4862 5.4).
+    pub unusable: Vec<IpAddr>,
 }
 
 impl Interface {
@@ -46,7 +48,7 @@ impl Interface {
     /// The address to speak to an IPv6 host with: the one in the host's subnet, else the first.
     pub fn source_for6(&self, remote: Ipv6Addr) -> Option<Ipv6Addr> {
         let v6 = self.addresses.iter().filter_map(|net| match net {
-            IpNet::V6(net) => Some(*net),
+            IpNet::V6(net) => self.may_use(net.addr().into()).then_some(*net),
             IpNet::V4(_) => None,
         });
         v6.clone().find(|net| net.contains(&remote)).or(v6.clone().next()).map(|net| net.addr())
@@ -55,6 +57,11 @@ impl Interface {
     /// Whether the address is one of its own.
     pub fn owns(&self, address: IpAddr) -> bool {
         self.addresses.iter().any(|net| net.addr() == address)
+    }
+
+    /// Whether an own address may be used: nobody else has it.
+    pub fn may_use(&self, address: IpAddr) -> bool {
+        !self.unusable.contains(&address)
     }
 
     /// Whether the address lies in one of its subnets.
@@ -132,6 +139,11 @@ impl InterfaceTable {
             return Some(NatRole::External);
         }
         self.find(id)?.nat
+    }
+
+    /// All interfaces, in order, to be changed before the workers have them.
+    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, Interface> {
+        self.interfaces.iter_mut()
     }
 
     /// All interfaces, in order.

@@ -46,6 +46,8 @@ pub enum Command {
 
 /// What a worker tells the management core.
 pub enum Event {
+    /// Somebody else has one of our addresses.
+    AddressClaimed(Claim),
     /// The sessions of a page were ended.
     Cleared(Box<Page<SessionRecord>>),
     /// Who holds an external endpoint, as far as was looked.
@@ -60,6 +62,8 @@ pub enum Event {
     Measured(Box<Usage>),
     /// A neighbour said which MAC address it has.
     NeighborSeen(Sighting),
+    /// A packet was sent to a neighbour that is stale.
+    NeighborUsed(InterfaceId, IpAddr),
     /// A host got no session.
     Refused(Refusal),
     /// What this worker no longer uses, sent home to be freed.
@@ -85,8 +89,33 @@ pub struct Sighting {
     pub address: IpAddr,
     /// Its MAC address.
     pub mac: MacAddr,
-    /// Whether it answered a question, rather than told by the way.
-    pub solicited: bool,
+    /// On which occasion it said so.
+    pub word: Word,
+}
+
+/// How a neighbour came to name its MAC address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Word {
+    /// It asked for one of our addresses.
+    Asked,
+    /// It told.
+    Told {
+        /// Because it was asked.
+        solicited: bool,
+        /// Whether this replaces another MAC address that is known (RFC 4861 4.4, override flag).
+        overrides: bool,
+    },
+}
+
+/// Somebody else uses one of our addresses, or is about to (RFC 4862 5.4, RFC 5227 2.4).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Claim {
+    /// Where.
+    pub interface: InterfaceId,
+    /// Which address.
+    pub address: IpAddr,
+    /// Whose frame said so.
+    pub mac: MacAddr,
 }
 
 /// A part of a long list. The worker fills the rows up to their capacity and visits a bounded number of entries.

@@ -17,6 +17,8 @@ pub enum Verdict {
     Hold,
     /// An ARP or ND message: answered in place, or its content told to management.
     Neighbor,
+    /// A fragment of something that the VNF itself is asked: put together with the others, then answered.
+    Reassemble,
     /// Answered with an ICMP error or a TCP reset, then dropped under the reason.
     Reject(Rejection, DropReason),
     /// A SYN that NAT does not admit: kept for a while, then answered and dropped under the reason (RFC 5382 REQ-4).
@@ -38,6 +40,8 @@ pub enum Rejection {
     PortUnreachable,
     /// Destination protocol unreachable.
     ProtocolUnreachable,
+    /// Fragment reassembly time exceeded.
+    ReassemblyTimeExceeded,
     /// Time to live or hop limit exceeded in transit.
     TimeExceeded,
     /// Destination port unreachable, in ICMP for TCP too (RFC 5382 REQ-4).

@@ -1,6 +1,7 @@
 //! Where packets go next: the route of a first packet, and what every packet must pass before it leaves.
 
 pub mod route_table;
+mod stale_use;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -15,12 +16,30 @@ use crate::session::{Flows, Plan, tcp};
 use crate::wire::protocol;
 
 pub use route_table::{RouteTable, RouteTarget};
+use stale_use::StaleUse;
 
 /// The forwarding stage.
 #[derive(Debug, Default)]
-pub struct Forward;
+pub struct Forward {
+    stale: StaleUse,
+}
 
 impl Forward {
+    /// The stage, with nothing to tell.
+    pub fn new() -> Self {
+        Self { stale: StaleUse::new() }
+    }
+
+    /// Begins with new tables.
+    pub fn adopt(&mut self) {
+        self.stale.forget();
+    }
+
+    /// A stale neighbour that was sent something, told once for each under the same tables.
+    pub fn next_used(&mut self) -> Option<NextHopId> {
+        self.stale.next()
+    }
+
     /// Checks hop limit, next hop and size of every packet, and opens the sessions of permitted first packets.
     #[inline(never)]
     pub fn run(&mut self, burst: &mut Burst, flows: &mut Flows, tables: &Tables, now: Tick) {
@@ -30,8 +49,9 @@ impl Forward {
                 continue;
             }
             meta.form = unplain(meta.form);
-            if let Err(verdict) = check(meta, tables) {
-                burst.settle(slot, verdict);
+            match check(meta, tables) {
+                Ok(()) => self.stale.note(meta.next_hop, tables),
+                Err(verdict) => burst.settle(slot, verdict),
             }
         }
         if burst.undecided().is_empty() {
@@ -39,8 +59,9 @@ impl Forward {
         }
         flows.prepare(burst, tables);
         for slot in burst.undecided() {
-            if let Err(verdict) = admit(burst, slot, flows, tables, now) {
-                burst.settle(slot, verdict);
+            match admit(burst, slot, flows, tables, now) {
+                Ok(()) => self.stale.note(burst.meta[slot].next_hop, tables),
+                Err(verdict) => burst.settle(slot, verdict),
             }
         }
     }

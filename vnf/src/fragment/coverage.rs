@@ -52,6 +52,12 @@ pub(super) struct Coverage {
     end: u16,
 }
 
+impl Default for Coverage {
+    fn default() -> Self {
+        Self { ranges: [[0; 2]; MOST], count: 0, covered: 0, end: 0 }
+    }
+}
+
 impl Coverage {
     /// Forgets everything.
     pub(super) fn clear(&mut self) {

@@ -1,14 +1,19 @@
-//! Splits an IPv4 packet that is larger than its next hop takes (RFC 791 3.2).
+//! Splits packets that are larger than the link takes: any IPv4 packet (RFC 791 3.2), and the VNF's own IPv6 packets
+//! (RFC 8200 4.5).
 
 #[cfg(test)]
 mod tests;
 
 use dpdk_bindings::mbuf::Mbuf;
 use dpdk_bindings::mempool::Mempool;
+use zerocopy::IntoBytes;
 
 use crate::wire;
 use crate::wire::checksum::Sum;
 use crate::wire::ipv4::{self, Ipv4Header, options};
+use crate::wire::ipv6::extensions::FRAGMENT_HEADER;
+use crate::wire::ipv6::{self, Ipv6Header};
+use crate::wire::protocol;
 
 /// Gives the fragments of `packet`, none of them larger than `mtu` octets of IP, to `out` in order.
 ///
@@ -25,19 +30,88 @@ pub fn split(
     let mut pieces = Pieces::of(datagram, mtu)?;
     let mut count = 0;
     while let Some(piece) = pieces.next() {
-        let mut part = pool.alloc()?;
-        part.extend(l3)?.copy_from_slice(link);
-        part.extend(piece.header.len())?.copy_from_slice(piece.header);
-        copy(&packet, l3 + piece.from, piece.length, &mut part, pool)?;
+        let mut part = begin(link, piece.header, pool)?;
+        copy(packet.segments(), l3 + piece.from, piece.length, &mut part, pool)?;
         out(part);
         count += 1;
     }
     Some(count)
 }
 
-/// Appends `length` octets of `packet` from `from` on, in further buffers where one is too small.
-fn copy(
-    packet: &Mbuf,
+/// Gives a frame of the VNF's own to `out`, in fragments where its IPv4 packet is larger than `mtu`.
+///
+/// Returns how many there were; `None` when a buffer or a header was missing, and some or all were not made.
+pub fn split_v4(
+    frame: &[u8],
+    l3: usize,
+    mtu: u16,
+    pool: &Mempool,
+    mut out: impl FnMut(Mbuf),
+) -> Option<usize> {
+    let (link, datagram) = frame.split_at_checked(l3)?;
+    let mut pieces = Pieces::of(datagram, mtu)?;
+    let mut count = 0;
+    while let Some(piece) = pieces.next() {
+        let mut part = begin(link, piece.header, pool)?;
+        copy([datagram].into_iter(), piece.from, piece.length, &mut part, pool)?;
+        out(part);
+        count += 1;
+    }
+    Some(count)
+}
+
+/// Gives a frame of the VNF's own to `out`, in fragments with this identification where its IPv6 packet, without extension
+/// headers, is larger than `mtu`.
+///
+/// Returns how many there were; `None` when a buffer or a header was missing, and some or all were not made.
+pub fn split_v6(
+    frame: &[u8],
+    l3: usize,
+    mtu: u16,
+    id: u32,
+    pool: &Mempool,
+    mut out: impl FnMut(Mbuf),
+) -> Option<usize> {
+    let (link, packet) = frame.split_at_checked(l3)?;
+    let mut header: Ipv6Header = *wire::at(packet, 0)?;
+    let payload = packet.get(ipv6::HEADER..)?;
+    let (mtu, next_header) = (usize::from(mtu), header.next_header);
+    if packet.len() <= mtu {
+        let mut part = begin(link, header.as_bytes(), pool)?;
+        copy([payload].into_iter(), 0, payload.len(), &mut part, pool)?;
+        out(part);
+        return Some(1);
+    }
+    let room = mtu.checked_sub(ipv6::HEADER + FRAGMENT_HEADER)? & !7;
+    header.next_header = protocol::IPV6_FRAG;
+    let (mut from, mut count) = (0, 0);
+    while from < payload.len() && room > 0 {
+        let length = room.min(payload.len() - from);
+        let more = from + length < payload.len();
+        header.payload_length = ((FRAGMENT_HEADER + length) as u16).into();
+        let [high, low] = (from as u16 | u16::from(more)).to_be_bytes();
+        let [a, b, c, d] = id.to_be_bytes();
+        let mut part = begin(link, header.as_bytes(), pool)?;
+        part.extend(FRAGMENT_HEADER)?.copy_from_slice(&[next_header, 0, high, low, a, b, c, d]);
+        copy([payload].into_iter(), from, length, &mut part, pool)?;
+        out(part);
+        from += length;
+        count += 1;
+    }
+    (count > 0).then_some(count)
+}
+
+/// A new packet that starts with these octets.
+fn begin(link: &[u8], header: &[u8], pool: &Mempool) -> Option<Mbuf> {
+    let mut part = pool.alloc()?;
+    part.extend(link.len())?.copy_from_slice(link);
+    part.extend(header.len())?.copy_from_slice(header);
+    Some(part)
+}
+
+/// Appends `length` octets of a packet in `segments` from `from` on, in further buffers where one is too small.
+fn copy<'a>(
+    segments: impl Iterator<Item = &'a [u8]>,
     mut from: usize,
     mut length: usize,
     part: &mut Mbuf,
@@ -46,7 +120,7 @@ fn copy(
     let room = usize::from(pool.data_room());
     let mut free = room.checked_sub(part.len())?;
     let mut tail: Option<Mbuf> = None;
-    for segment in packet.segments() {
+    for segment in segments {
         let Some(mut octets) = segment.get(from..) else {
             from -= segment.len();
             continue;

@@ -59,6 +59,7 @@ fn v4(rejection: Rejection) -> Error {
         Rejection::NetworkUnreachable => Error::V4_NO_ROUTE,
         Rejection::PortUnreachable => Error::V4_PORT_UNREACHABLE,
         Rejection::ProtocolUnreachable => Error::V4_PROTOCOL_UNREACHABLE,
+        Rejection::ReassemblyTimeExceeded => Error::V4_REASSEMBLY_EXCEEDED,
         Rejection::TimeExceeded => Error::V4_TTL_EXCEEDED,
         Rejection::UnsolicitedSyn => Error::V4_PORT_UNREACHABLE,
     }
@@ -73,6 +74,7 @@ fn v6(rejection: Rejection) -> Error {
         Rejection::PortUnreachable => Error::V6_PORT_UNREACHABLE,
         // RFC 4443 3.4: unrecognized next header, at the field that names it.
         Rejection::ProtocolUnreachable => Error::v6_parameter_problem(1, 6),
+        Rejection::ReassemblyTimeExceeded => Error::V6_REASSEMBLY_EXCEEDED,
         Rejection::TimeExceeded => Error::V6_HOP_LIMIT_EXCEEDED,
         Rejection::UnsolicitedSyn => Error::V6_PORT_UNREACHABLE,
     }

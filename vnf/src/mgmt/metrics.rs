@@ -30,6 +30,12 @@ pub struct MetricsSnapshot {
     pub pool: Vec<PoolRow>,
     /// Tables and packet buffer pools.
     pub memory: Vec<MemoryRow>,
+    /// Neighbours by state.
+    pub neighbors: BTreeMap<String, u64>,
+    /// Neighbours that were not taken in, or not waited for to the end, because there were too many.
+    pub neighbors_refused: u64,
+    /// How often somebody else claimed one of our addresses.
+    pub address_conflicts: u64,
     /// The access control lists with their counters.
     pub acl: Vec<AclRow>,
     /// Records written to the log of translations.
@@ -59,6 +65,7 @@ impl MetricsSnapshot {
         self.render_pool(&mut text);
         self.render_workers(&mut text);
         self.render_memory(&mut text);
+        self.render_neighbors(&mut text);
         self.render_acl(&mut text);
         self.render_log(&mut text);
         text.0
@@ -173,6 +180,17 @@ impl MetricsSnapshot {
         for row in &self.memory {
             text.sample("vnf_memory_capacity_bytes", &[("pool", &row.pool)], row.bytes);
         }
+    }
+
+    fn render_neighbors(&self, text: &mut Text) {
+        text.family("vnf_neighbors", GAUGE, "Neighbours by the state of their resolution.");
+        for (state, count) in &self.neighbors {
+            text.sample("vnf_neighbors", &[("state", state)], count);
+        }
+        let help = "Neighbours not taken in, or given up early, because there were too many.";
+        text.single("vnf_neighbors_refused_total", COUNTER, help, self.neighbors_refused);
+        let help = "Claims of others to addresses of the VNF.";
+        text.single("vnf_address_conflicts_total", COUNTER, help, self.address_conflicts);
     }
 
     fn render_acl(&self, text: &mut Text) {

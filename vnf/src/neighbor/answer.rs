@@ -7,106 +7,152 @@ use dpdk_bindings::mbuf::Mbuf;
 
 use crate::engine::ids::PortId;
 use crate::engine::interfaces::Interface;
-use crate::engine::message::Sighting;
+use crate::engine::message::{Claim, Event, Sighting, Word};
 use crate::engine::tables::Tables;
 use crate::engine::verdict::DropReason;
 use crate::wire::ethernet::{self, Layer2, MacAddr};
+use crate::wire::ipv6::address::UNSPECIFIED;
 use crate::wire::{self, arp, nd};
 
 /// What an ARP or ND message comes to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Outcome {
+    /// How the frame ends.
+    pub end: End,
+    /// What management hears of it.
+    pub news: Option<Event>,
+}
+
+/// How the frame of an ARP or ND message ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum End {
     /// The frame now is the answer.
-    pub answered: bool,
-    /// What was learned of a neighbour.
-    pub sighting: Option<Sighting>,
+    Answered,
+    /// It is not to be believed.
+    Dropped(DropReason),
+    /// It asks nothing of us.
+    Heard,
 }
 
 /// Reads an ARP or ND message and turns a question about one of our addresses into the answer.
-///
-/// # Errors
-/// The reason why it is dropped.
-pub fn answer(packet: &mut Mbuf, port: PortId, tables: &Tables) -> Result<Outcome, DropReason> {
+pub fn answer(packet: &mut Mbuf, port: PortId, tables: &Tables) -> Outcome {
+    let dropped = |reason| Outcome { end: End::Dropped(reason), news: None };
     let length = packet.len();
-    let frame = packet.contiguous(length).ok_or(DropReason::TooShort)?;
-    let layer2 = Layer2::parse(frame).ok_or(DropReason::TooShort)?;
-    let interface = tables.interfaces.arrival(port, layer2.vlan);
-    let interface = interface.ok_or(DropReason::UnknownEthertype)?;
-    match layer2.ether_type {
-        ethernet::ARP => answer_arp(packet, interface, tables),
-        _ => answer_nd(packet, interface),
-    }
+    let Some(layer2) = packet.contiguous(length).and_then(|frame| Layer2::parse(frame)) else {
+        return dropped(DropReason::TooShort);
+    };
+    let Some(interface) = tables.interfaces.arrival(port, layer2.vlan) else {
+        return dropped(DropReason::UnknownEthertype);
+    };
+    let (invalid, outcome) = match layer2.ether_type {
+        ethernet::ARP => (DropReason::ArpInvalid, answer_arp(packet, interface, tables)),
+        _ => (DropReason::NdInvalid, answer_nd(packet, interface, tables)),
+    };
+    outcome.unwrap_or_else(|| dropped(invalid))
 }
 
-fn answer_arp(
-    packet: &mut Mbuf,
-    interface: &Interface,
-    tables: &Tables,
-) -> Result<Outcome, DropReason> {
+fn answer_arp(packet: &mut Mbuf, interface: &Interface, tables: &Tables) -> Option<Outcome> {
     let frame = packet.data_mut();
     let message = wire::network(frame, ethernet::ARP).and_then(arp::parse);
-    let message = *message.ok_or(DropReason::ArpInvalid)?;
+    let message = *message?;
     let (sender, target) = (Ipv4Addr::from(message.sender), Ipv4Addr::from(message.target));
-    let is_reply = message.operation.get() == arp::REPLY;
-    let sighting = sighting(interface, sender.into(), message.sender_mac, is_reply);
-    if !message.is_probe() && interface.owns(sender.into()) {
-        return Err(DropReason::ArpInvalid); // somebody else claims our address
+    let is_ours = |address: Ipv4Addr| {
+        interface.owns(address.into())
+            || interface.on_link(address.into()) && tables.nat.is_external(u32::from(address))
+    };
+    if !message.is_probe() && is_ours(sender) {
+        return Some(claimed(interface, sender.into(), message.sender_mac, DropReason::ArpInvalid));
     }
-    let ours = interface.owns(target.into())
-        || interface.on_link(target.into()) && tables.nat.is_external(u32::from(target));
-    let answered = ours
-        && !is_reply
-        && match arp::reply(frame, interface.mac) {
-            Some(length) => {
-                packet.truncate(length);
-                true
-            }
-            None => false,
-        };
+    let (ours, is_reply) = (is_ours(target), message.operation.get() == arp::REPLY);
     // RFC 826: an entry is made for whoever talks to us, and only refreshed for others.
-    let sighting = sighting.filter(|_| ours || message.is_gratuitous());
-    Ok(Outcome { answered, sighting })
+    let word = match (ours, is_reply) {
+        (true, true) => Some(Word::Told { solicited: true, overrides: true }),
+        (true, false) => Some(Word::Asked),
+        (false, _) if message.is_gratuitous() => {
+            Some(Word::Told { solicited: false, overrides: true })
+        }
+        (false, _) => None,
+    };
+    let news =
+        word.and_then(|word| sighting(interface, sender.into(), message.sender_mac, word, tables));
+    let answered = ours && !is_reply;
+    if answered {
+        let length = arp::reply(frame, interface.mac)?;
+        packet.truncate(length);
+    }
+    Some(Outcome { end: if answered { End::Answered } else { End::Heard }, news })
 }
 
-fn answer_nd(packet: &mut Mbuf, interface: &Interface) -> Result<Outcome, DropReason> {
+fn answer_nd(packet: &mut Mbuf, interface: &Interface, tables: &Tables) -> Option<Outcome> {
+    let heard = |news| Some(Outcome { end: End::Heard, news });
     let message = wire::network(packet.data(), ethernet::IPV6).and_then(nd::parse);
-    match message.ok_or(DropReason::NdInvalid)? {
+    match message? {
         nd::Message::Solicitation { source, source_mac, target } => {
-            let source = IpAddr::from(Ipv6Addr::from(source));
-            let seen = source_mac.and_then(|mac| sighting(interface, source, mac, false));
-            if !interface.owns(Ipv6Addr::from(target).into()) {
-                return Ok(Outcome { answered: false, sighting: None });
+            let own = IpAddr::from(Ipv6Addr::from(target));
+            if !interface.owns(own) {
+                return heard(None);
+            }
+            if !interface.may_use(own) {
+                // RFC 4862 5.4.3: who asks without an address wants this one too.
+                let rival = sender_of(packet.data()).filter(|_| source == UNSPECIFIED);
+                let claim = rival.map(|mac| claim(interface, own, mac));
+                return heard(claim);
             }
             let mut reply = [0; 128];
-            let length = nd::answer(packet.data(), interface.mac, &mut reply);
-            let length = length.ok_or(DropReason::NdInvalid)?;
+            let length = nd::answer(packet.data(), interface.mac, &mut reply)?;
             let missing = length.saturating_sub(packet.len());
             if missing > 0 {
-                packet.extend(missing).ok_or(DropReason::NdInvalid)?;
+                packet.extend(missing)?;
             }
             packet.truncate(length);
-            let frame = packet.contiguous(length).ok_or(DropReason::NdInvalid)?;
-            frame.copy_from_slice(&reply[..length]);
-            Ok(Outcome { answered: true, sighting: seen })
+            packet.contiguous(length)?.copy_from_slice(&reply[..length]);
+            let source = IpAddr::from(Ipv6Addr::from(source));
+            let news =
+                source_mac.and_then(|mac| sighting(interface, source, mac, Word::Asked, tables));
+            Some(Outcome { end: End::Answered, news })
         }
-        nd::Message::Advertisement { target, target_mac, solicited, .. } => {
+        nd::Message::Advertisement { target, target_mac, solicited, overrides, .. } => {
             let target = IpAddr::from(Ipv6Addr::from(target));
             if interface.owns(target) {
-                return Err(DropReason::NdInvalid);
+                let mac = target_mac.or_else(|| sender_of(packet.data()))?;
+                return Some(claimed(interface, target, mac, DropReason::NdInvalid));
             }
-            let seen = target_mac.and_then(|mac| sighting(interface, target, mac, solicited));
-            Ok(Outcome { answered: false, sighting: seen })
+            // Who was asked by unicast need not say again where it is (RFC 4861 4.4).
+            let known = tables.neighbors.find(interface.id, target);
+            let known = known.and_then(|id| tables.neighbors.next_hop(id)).map(|hop| hop.mac());
+            let word = Word::Told { solicited, overrides };
+            let mac = target_mac.or(known.filter(|_| solicited));
+            heard(mac.and_then(|mac| sighting(interface, target, mac, word, tables)))
         }
     }
 }
 
-/// What is learned when a neighbour names itself: nothing for addresses off the link or ours, or impossible MACs.
+/// A frame that somebody else sent in the name of one of our addresses.
+fn claimed(interface: &Interface, address: IpAddr, mac: MacAddr, reason: DropReason) -> Outcome {
+    Outcome { end: End::Dropped(reason), news: Some(claim(interface, address, mac)) }
+}
+
+fn claim(interface: &Interface, address: IpAddr, mac: MacAddr) -> Event {
+    Event::AddressClaimed(Claim { interface: interface.id, address, mac })
+}
+
+fn sender_of(frame: &[u8]) -> Option<MacAddr> {
+    wire::at::<ethernet::EthernetHeader>(frame, 0).map(|header| header.source)
+}
+
+/// What is learned when a neighbour names itself: nothing for addresses off the link or ours, impossible MAC addresses, and
+/// what is known and needs no confirmation.
 fn sighting(
     interface: &Interface,
     address: IpAddr,
     mac: MacAddr,
-    solicited: bool,
-) -> Option<Sighting> {
+    word: Word,
+    tables: &Tables,
+) -> Option<Event> {
     let plausible = interface.on_link(address) && !interface.owns(address) && mac.is_unicast();
-    plausible.then_some(Sighting { interface: interface.id, address, mac, solicited })
+    let known = tables.neighbors.find(interface.id, address);
+    let known = known.and_then(|id| tables.neighbors.next_hop(id));
+    let old = known.is_some_and(|known| known.resolved && known.mac() == mac)
+        && !matches!(word, Word::Told { solicited: true, .. });
+    let sighting = Sighting { interface: interface.id, address, mac, word };
+    (plausible && !old).then_some(Event::NeighborSeen(sighting))
 }

@@ -27,8 +27,8 @@ pub enum Outcome {
     First,
     /// It waits with others.
     Joined,
-    /// There is no room for it.
-    Refused(Mbuf),
+    /// There is no room for it; whether another waits for this neighbour.
+    Refused(Mbuf, bool),
 }
 
 impl HeldPackets {
@@ -49,7 +49,7 @@ impl HeldPackets {
         let same = |held: &&Held| held.interface == interface && held.neighbor == neighbor;
         let waiting = self.packets.iter().filter(same).count();
         if waiting >= PER_NEIGHBOR || self.packets.len() >= CAPACITY {
-            return Outcome::Refused(packet);
+            return Outcome::Refused(packet, waiting > 0);
         }
         let until = Tick(now.0 + PATIENCE_MS);
         self.packets.push(Held { packet, arrival, interface, neighbor, until });

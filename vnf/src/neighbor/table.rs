@@ -23,6 +23,8 @@ pub struct NextHop {
     pub mtu: u16,
     /// Whether the MAC address is known.
     pub resolved: bool,
+    /// Whether management wants to know when a packet is sent to it: it was not confirmed of late (RFC 4861 7.3.2).
+    pub stale: bool,
     /// Its address on the link.
     pub address: IpAddr,
 }
@@ -140,7 +142,7 @@ impl NeighborTable {
 
 impl NextHop {
     fn link(&self) -> Link {
-        let most = if self.resolved && self.vlan == 0 { self.mtu } else { 0 };
+        let most = if self.resolved && !self.stale && self.vlan == 0 { self.mtu } else { 0 };
         Link { ethernet: self.ethernet, most, ports: PortSet::of(self.port) }
     }
 

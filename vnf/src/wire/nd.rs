@@ -101,7 +101,18 @@ pub fn solicitation(
     let destination = if neighbor.is_some() { target } else { group };
     let link = Link { destination: neighbor.unwrap_or(group_mac(group)), source: mac, vlan };
     let message = Written::new(v6::NEIGHBOR_SOLICITATION, 0, target, mac);
-    write(link, source, destination, message, out)
+    write(link, source, destination, message, size_of::<Written>(), out)
+}
+
+/// Writes the question whether somebody else has an address that is to become ours (RFC 4862 5.4.2).
+///
+/// Returns the length of the frame; `None` when there is no room.
+pub fn probe((mac, vlan): (MacAddr, u16), target: [u8; 16], out: &mut [u8]) -> Option<usize> {
+    let group = address::solicited_node(target);
+    let link = Link { destination: group_mac(group), source: mac, vlan };
+    let message = Written::new(v6::NEIGHBOR_SOLICITATION, 0, target, mac);
+    // Without the option that would tell where to answer.
+    write(link, address::UNSPECIFIED, group, message, size_of::<NeighborMessage>(), out)
 }
 
 /// Writes the unsolicited advertisement of an address of ours to all nodes on the link.
@@ -115,7 +126,7 @@ pub fn announcement(
     let link = Link { destination: group_mac(address::ALL_NODES), source: mac, vlan };
     let flags = ROUTER | OVERRIDE;
     let message = Written::new(v6::NEIGHBOR_ADVERTISEMENT, flags, target, mac);
-    write(link, target, address::ALL_NODES, message, out)
+    write(link, target, address::ALL_NODES, message, size_of::<Written>(), out)
 }
 
 /// Writes the advertisement that answers a frame with a solicitation: `mac` has its target.
@@ -139,7 +150,7 @@ pub fn answer(frame: &[u8], mac: MacAddr, out: &mut [u8]) -> Option<usize> {
     let link = Link { destination: to, source: mac, vlan };
     let flags = ROUTER | OVERRIDE | solicited;
     let message = Written::new(v6::NEIGHBOR_ADVERTISEMENT, flags, target, mac);
-    write(link, target, destination, message, out)
+    write(link, target, destination, message, size_of::<Written>(), out)
 }
 
 /// The MAC address of an IPv6 group (RFC 2464 7).
@@ -186,11 +197,12 @@ fn write(
     source: [u8; 16],
     destination: [u8; 16],
     mut message: Written,
+    length: usize,
     out: &mut [u8],
 ) -> Option<usize> {
-    let length = size_of::<Written>();
     let pseudo = Sum::ipv6_pseudo(source, destination, protocol::ICMPV6, length as u32);
-    message.message.checksum = pseudo.bytes(message.as_bytes()).checksum().into();
+    let checksum = pseudo.bytes(message.as_bytes().get(..length)?).checksum();
+    message.message.checksum = checksum.into();
     let l3 = link.write(out, ethernet::IPV6)?;
     *wire::at_mut(out, l3)? = Ipv6Header {
         version_class_label: (6 << 28).into(),
@@ -200,8 +212,9 @@ fn write(
         source,
         destination,
     };
-    *wire::at_mut(out, l3 + ipv6::HEADER)? = message;
-    Some(l3 + ipv6::HEADER + length)
+    let l4 = l3 + ipv6::HEADER;
+    out.get_mut(l4..l4 + length)?.copy_from_slice(message.as_bytes().get(..length)?);
+    Some(l4 + length)
 }
 
 /// The address in the option of this kind; the outer `None` if any option has an impossible length,

@@ -9,6 +9,7 @@ use crate::engine::message::{
 };
 use crate::engine::meta::{Direction, Family, FlowKey};
 use crate::forward;
+use crate::pipeline::Pipeline;
 use crate::session::tcp::TcpState;
 use crate::session::timeouts::Timeouts;
 use crate::session::{Flows, NIL};
@@ -124,7 +125,9 @@ impl Worker {
             row("mappings", mappings.bytes(), mappings_used, mappings.capacity()),
             row("hosts", hosts.bytes(), hosts.len(), hosts.capacity()),
         ];
-        for row in rows.into_iter().chain(self.pipeline.fragments.usage()) {
+        let Pipeline { fragments, dispatch, .. } = &self.pipeline;
+        let fragments = fragments.usage().into_iter().chain([dispatch.reassembly.usage()]);
+        for row in rows.into_iter().chain(fragments) {
             if usage.tables.len() < usage.tables.capacity() {
                 usage.tables.push(row);
             }

@@ -8,7 +8,7 @@ use vnf::engine::interfaces::InterfaceTable;
 use vnf::engine::message::{Command, Event, Sighting};
 use vnf::engine::tables::Tables;
 use vnf::nat::ExternalPorts;
-use vnf::neighbor::NeighborTable;
+use vnf::neighbor::{NeighborTable, NextHop};
 use vnf::wire::ethernet::MacAddr;
 
 use super::config::Config;
@@ -65,6 +65,45 @@ impl Harness {
             let id = neighbors.find(interface, address(text)).expect("a known neighbour");
             neighbors.unresolve(id);
         });
+    }
+
+    /// Publishes that a neighbour has not been confirmed of late.
+    pub fn make_stale(&mut self, interface: &str, text: &str) {
+        self.change_neighbors(|interfaces, neighbors| {
+            let found = interfaces.iter().find(|candidate| candidate.name == interface);
+            let interface = found.expect("the name of an interface").id;
+            let id = neighbors.find(interface, address(text)).expect("a known neighbour");
+            let known = *neighbors.next_hop(id).expect("a numbered neighbour");
+            neighbors.set(NextHop { stale: true, ..known });
+        });
+    }
+
+    /// Publishes that an own address must not be used.
+    pub fn suspend(&mut self, text: &str) {
+        let mut interfaces = (*self.tables.interfaces).clone();
+        let owner = interfaces.iter_mut().find(|interface| interface.owns(address(text)));
+        owner.expect("an own address").unusable.push(address(text));
+        let interfaces = Arc::new(interfaces);
+        self.tables = Arc::new(Tables { interfaces, ..(*self.tables).clone() });
+        self.publish(false);
+    }
+
+    /// Own addresses that others were heard to have.
+    pub fn claims(&mut self) -> Vec<(IpAddr, [u8; 6])> {
+        let claim = |event| match event {
+            Event::AddressClaimed(claim) => Some((claim.address, claim.mac.0)),
+            _ => None,
+        };
+        std::mem::take(&mut self.events).into_iter().filter_map(claim).collect()
+    }
+
+    /// Stale neighbours that were said to be used.
+    pub fn used_neighbors(&mut self) -> Vec<IpAddr> {
+        let used = |event| match event {
+            Event::NeighborUsed(_, address) => Some(address),
+            _ => None,
+        };
+        std::mem::take(&mut self.events).into_iter().filter_map(used).collect()
     }
 
     fn change_neighbors(&mut self, change: impl FnOnce(&InterfaceTable, &mut NeighborTable)) {

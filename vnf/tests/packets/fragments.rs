@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::common::*;
 
 /// A datagram's fragments, cut by hand at these octets of its payload, `ttl` hops from the end.
-fn cut(whole: &Packet, ttl: u8, at: &[u16]) -> Vec<Vec<u8>> {
+pub(crate) fn cut(whole: &Packet, ttl: u8, at: &[u16]) -> Vec<Vec<u8>> {
     let octets = whole.octets(ttl);
     let (header, payload) = Ipv4Header::from_slice(&octets).expect("an IPv4 packet");
     let ends = at.iter().copied().chain([payload.len() as u16]);
@@ -35,7 +35,7 @@ fn large(source: impl Endpoint, destination: impl Endpoint, id: u16) -> Packet {
 }
 
 /// Lets a fragment of a packet arrive.
-fn send(vnf: &mut Harness, port: &str, whole: &Packet, part: &[u8]) {
+pub(crate) fn send(vnf: &mut Harness, port: &str, whole: &Packet, part: &[u8]) {
     let mut frame = vnf.frame_of(port, whole)[..14].to_vec();
     frame.extend(part);
     vnf.send_frame(port, &frame);
@@ -441,7 +441,7 @@ fn rfc4787_req_13_with_dont_fragment_the_sender_is_told_the_mtu() {
 }
 
 /// The fragments of an IPv6 packet, each with a fragment header.
-fn cut6(whole: &Packet, hop_limit: u8, id: u32, at: &[u16]) -> Vec<Vec<u8>> {
+pub(crate) fn cut6(whole: &Packet, hop_limit: u8, id: u32, at: &[u16]) -> Vec<Vec<u8>> {
     let octets = whole.octets(hop_limit);
     let (header, payload) = octets.split_at(40);
     let ends = at.iter().copied().chain([payload.len() as u16]);

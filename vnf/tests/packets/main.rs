@@ -6,6 +6,7 @@ mod common;
 mod access;
 mod allocation;
 mod checksums;
+mod echo;
 mod filtering;
 mod fixed;
 mod forged;

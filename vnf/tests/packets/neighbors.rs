@@ -12,12 +12,12 @@ fn arp_is_answered_for_own_and_pool_addresses() {
             .replace("pool = [\"198.51.100.10\"]", "pool = [\"198.51.100.10\", \"203.0.113.1\"]")
             .more("[[nat44.static]]\nexternal = \"198.51.100.20\"\ninternal = \"10.0.0.4\"");
         let mut vnf = Harness::new(config, workers);
-        let gateway = ("198.51.100.254", mac_of(address("198.51.100.254")));
+        let router = ("198.51.100.77", mac_of(address("198.51.100.77")));
         for (port, own, (sender, sender_mac), target) in [
             ("lan", LAN, ("10.0.0.9", mac_of(address("10.0.0.9"))), "10.0.0.1"),
-            ("wan", WAN, gateway, "198.51.100.1"),
-            ("wan", WAN, gateway, "198.51.100.10"),
-            ("wan", WAN, gateway, "198.51.100.20"),
+            ("wan", WAN, router, "198.51.100.1"),
+            ("wan", WAN, router, "198.51.100.10"),
+            ("wan", WAN, router, "198.51.100.20"),
         ] {
             vnf.send_frame(port, &arp_request(sender, target));
             vnf.expect_frame(port, &arp(2, sender_mac, (own, target), (sender_mac, sender)));
@@ -50,7 +50,73 @@ fn whoever_claims_an_own_address_is_not_believed() {
         vnf.send_frame("lan", &arp(1, [0xff; 6], (thief, "10.0.0.1"), ([0; 6], "10.0.0.1")));
         vnf.counted(["arp-invalid"]);
         assert!(vnf.sightings().is_empty());
+        assert_eq!(vnf.claims(), [(address("10.0.0.1"), thief); 2]);
+        // Nor one of the pool.
+        vnf.send_frame(
+            "wan",
+            &arp(1, [0xff; 6], (thief, "198.51.100.10"), ([0; 6], "198.51.100.10")),
+        );
+        vnf.counted(["arp-invalid"]);
+        assert_eq!(vnf.claims(), [(address("198.51.100.10"), thief)]);
     });
+}
+
+#[test]
+fn rfc4862_5_4_an_address_that_is_being_checked_is_not_answered_for() {
+    for_workers(|workers| {
+        let mut vnf = Harness::new("router.toml", workers);
+        vnf.suspend("fd00:a::1");
+        let (host, mac) = ("fd00:a::9", mac_of(address("fd00:a::9")));
+        let group = [0x33, 0x33, 0xff, 0, 0, 1];
+        let question = target("fd00:a::1", 1, Some(mac));
+        vnf.send("left", &discovery(135, 0, (host, "ff02::1:ff00:1"), &question, (group, mac)));
+        vnf.counted(["punted"]);
+        assert!(vnf.claims().is_empty());
+        // Somebody else checks the same address, or has it.
+        let probe = target("fd00:a::1", 1, None);
+        vnf.send("left", &discovery(135, 0, ("::", "ff02::1:ff00:1"), &probe, (group, mac)));
+        vnf.counted(["punted"]);
+        assert_eq!(vnf.claims(), [(address("fd00:a::1"), mac)]);
+        let taken = target("fd00:a::1", 2, Some(mac));
+        let all = [0x33, 0x33, 0, 0, 0, 1];
+        vnf.send("left", &discovery(136, 0x20, ("fd00:a::1", "ff02::1"), &taken, (all, mac)));
+        vnf.counted(["nd-invalid"]);
+        assert_eq!(vnf.claims(), [(address("fd00:a::1"), mac)]);
+    });
+}
+
+#[test]
+fn use_of_a_stale_neighbour_is_told_once() {
+    for_workers(|workers| {
+        let mut vnf = Harness::new("router.toml", workers);
+        let packet = udp("10.1.0.2:5000", "192.0.2.2:53");
+        vnf.send("left", &packet);
+        vnf.expect("right", &packet);
+        assert!(vnf.used_neighbors().is_empty());
+        vnf.make_stale("right", "192.0.2.2");
+        for _ in 0..3 {
+            vnf.send("left", &packet);
+            vnf.expect("right", &packet);
+        }
+        assert_eq!(vnf.used_neighbors(), [address("192.0.2.2")]);
+        vnf.counted(["4 right.transmitted"]);
+    });
+}
+
+#[test]
+fn what_is_known_of_a_neighbour_is_not_told_again() {
+    let mut vnf = Harness::new("router.toml", 1);
+    for (stale, told) in [(false, 0), (true, 0)] {
+        if stale {
+            vnf.make_stale("left", "10.1.0.2");
+        }
+        vnf.send_frame("left", &arp_request("10.1.0.2", "10.1.0.1"));
+        assert_eq!(vnf.sightings().len(), told);
+    }
+    let moved = arp(1, [0xff; 6], ([2, 0, 0, 0, 9, 9], "10.1.0.2"), ([0; 6], "10.1.0.1"));
+    vnf.send_frame("left", &moved);
+    assert_eq!(vnf.sightings().len(), 1);
+    vnf.discard();
 }
 
 #[test]
@@ -150,6 +216,8 @@ fn a_scan_of_a_link_does_not_use_up_buffers() {
         vnf.send("left", &packet);
     }
     vnf.counted(["256 held", "1744 neighbor-unresolved"]);
+    // Those for which there is no room are asked for too, so that a scan does not keep others from being found.
+    assert!(vnf.unresolved().len() > 256);
     let known = udp("[fd00:a::2]:5000", "[fd00:b::2]:53");
     vnf.send("left", &known);
     vnf.expect("right", &known);

@@ -3,8 +3,10 @@
 
 mod acl_deny;
 mod acl_reject;
+mod arp_scan;
 mod bad_config;
 mod balance;
+mod duplicate_address;
 mod examples;
 mod far_side;
 mod forwards;
@@ -17,6 +19,7 @@ mod kill;
 mod link;
 mod nat_behaviour;
 mod nat_stateful;
+mod neighbor_states;
 mod ping;
 mod reload;
 mod second_instance;

@@ -24,6 +24,7 @@ fn tables() -> Tables {
         vlan: 0,
         mtu: 1500,
         resolved: true,
+        stale: false,
         address: IpAddr::from([192, 0, 2, 1]),
     });
     frames::tables(neighbors)

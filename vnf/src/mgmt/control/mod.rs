@@ -89,7 +89,9 @@ impl Control {
             reloads_applied: 0,
             reloads_refused: 0,
         };
-        control.announce();
+        let tables = Arc::clone(&control.parts.tables);
+        let checked = control.with_checked_addresses(&tables);
+        control.publish(Arc::new(checked));
         control
     }
 
@@ -112,6 +114,7 @@ impl Control {
 
     fn hear(&mut self, worker: WorkerId, event: Event) {
         match event {
+            Event::AddressClaimed(claim) => self.address_claimed(claim),
             Event::Cleared(page) => self.lists.clears.found(&self.rings, worker, page),
             Event::Found(inquiry) => self.inquired(worker, inquiry),
             Event::Hosts(page) => self.lists.hosts.found(&self.rings, worker, &page),
@@ -122,7 +125,10 @@ impl Control {
             }
             Event::Mappings(page) => self.lists.mappings.found(&self.rings, worker, &page),
             Event::Measured(usage) => self.measured(worker, *usage),
-            Event::NeighborSeen(sighting) => self.neighbors.seen(sighting, Instant::now()),
+            Event::NeighborSeen(sighting) => self.neighbors.cache.seen(sighting, Instant::now()),
+            Event::NeighborUsed(interface, address) => {
+                self.neighbors.cache.used((interface, address), Instant::now());
+            }
             // Freed here, off the worker's core.
             Event::Retired(tables, ports) => drop((tables, ports)),
             Event::Refused(refusal) => warn!("{}", refusal_text(&refusal)),
@@ -131,7 +137,7 @@ impl Control {
             Event::Stopped => {}
             Event::Surveyed(page) => self.surveyed(worker, page),
             Event::Unresolved(interface, address) => {
-                self.neighbors.wanted(interface, address, Instant::now());
+                self.neighbors.cache.wanted((interface, address), Instant::now());
             }
         }
     }
@@ -171,6 +177,9 @@ impl Control {
             sessions_closed: self.statistics.sessions_closed(),
             pool: self.pool_rows(measurement),
             memory: self.memory_rows(measurement),
+            neighbors: self.neighbors.cache.by_state(),
+            neighbors_refused: self.neighbors.cache.refused(),
+            address_conflicts: self.neighbors.own.conflicts(),
             acl: self.acl_rows(Since::Start),
             log_records: self.parts.nat_log.written(),
             log_records_lost: self.statistics.records_lost(),

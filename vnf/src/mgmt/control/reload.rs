@@ -79,11 +79,12 @@ impl Control {
     }
 
     fn apply(&mut self, reload: &Reload, settings: Settings, tables: Arc<Tables>) {
-        let configured = |interface: InterfaceId, address| {
+        let tables = Arc::new(self.with_checked_addresses(&tables));
+        let configured = |(interface, address): (InterfaceId, _)| {
             let neighbors = &settings.neighbors;
             neighbors.iter().any(|n| n.interface == interface.index() && n.address == address)
         };
-        self.neighbors.reconfigure(configured, &tables.neighbors, Instant::now());
+        self.neighbors.cache.reconfigure(configured, &tables.neighbors, Instant::now());
         self.parts.nat_log.configure(&settings);
         let ports_change = settings.nat44 != self.parts.settings.nat44;
         for worker in self.workers() {

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use super::Control;
 use super::gather::Measurement;
-use super::neighbors;
+use super::neighbors::{Key, cache};
 use super::tap::Tap;
 use crate::acl::RuleMatch;
 use crate::config::AclAction;
@@ -121,15 +121,15 @@ impl Control {
 
     pub(super) fn neighbor_rows(&self) -> Vec<NeighborRow> {
         let interfaces = &self.parts.tables.interfaces;
-        let row = |entry: neighbors::Entry| {
+        let row = |entry: cache::Entry| {
             Some(NeighborRow {
-                address: entry.address.to_string(),
+                address: entry.key.1.to_string(),
                 mac: entry.mac.map(|mac| mac.to_string()),
-                port: interfaces.find(entry.interface)?.name.clone(),
+                port: interfaces.find(entry.key.0)?.name.clone(),
                 state: entry.state.to_owned(),
             })
         };
-        let mut rows: Vec<NeighborRow> = self.neighbors.entries().filter_map(row).collect();
+        let mut rows: Vec<NeighborRow> = self.neighbors.cache.entries().filter_map(row).collect();
         rows.sort_by(|a, b| (&a.port, &a.address).cmp(&(&b.port, &b.address)));
         rows
     }
@@ -204,9 +204,11 @@ impl Control {
         add("acl rules", tables.acl.bytes(), acl_rules, acl_rules);
         let routes = tables.routes.targets().len();
         add("routes", tables.routes.bytes(), routes, crate::forward::RouteTable::MAX_TARGETS);
-        let neighbors = tables.neighbors.len();
-        let bytes = neighbors * size_of::<crate::neighbor::NextHop>();
-        add("neighbors", bytes, neighbors, crate::neighbor::table::CAPACITY);
+        let [known, wanted] = self.neighbors.cache.used_entries();
+        let next_hop = size_of::<crate::neighbor::NextHop>();
+        add("neighbors", cache::CAPACITY * next_hop, known, cache::CAPACITY);
+        let bytes = cache::WANTED * size_of::<Key>();
+        add("neighbors unresolved", bytes, wanted, cache::WANTED);
         rows
     }
 }
