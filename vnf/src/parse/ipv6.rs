@@ -40,7 +40,9 @@ pub(super) fn read(
     meta.dont_fragment = true;
     meta.l4 = (l3 + upper.offset).min(usize::from(u8::MAX)) as u8;
     let l4 = octets.get(upper.offset..).ok_or(TOO_SHORT)?;
-    let neighbor_discovery = upper.protocol == protocol::ICMPV6
+    let begins = upper.fragment.is_none_or(|fragment| fragment.offset == 0);
+    let neighbor_discovery = begins
+        && upper.protocol == protocol::ICMPV6
         && l4.first().is_some_and(|kind| matches!(*kind, v6::ROUTER_SOLICITATION..=v6::REDIRECT));
     if neighbor_discovery {
         return Err(Verdict::Neighbor);

@@ -66,6 +66,17 @@ fn rfc1812_4_3_3_6_an_echo_request_of_60_000_octets_is_answered_whole() {
 }
 
 #[test]
+fn later_fragments_that_begin_like_neighbour_discovery_are_fragments() {
+    let mut vnf = Harness::new("router.toml", 1);
+    let request = Packet { id: 1, ..ping("[fd00:a::2]:9", "fd00:a::1").payload(&[135; 3000]) };
+    for part in cut6(&request, 64, 77, &[1448, 2896]) {
+        send(&mut vnf, "left", &request, &part);
+    }
+    assert!(put_together(&mut vnf, "left", 62) == request.reply().octets(64)[40..]);
+    vnf.counted(["3 punted", "3 originated", "3 left.transmitted"]);
+}
+
+#[test]
 fn a_request_with_a_wrong_checksum_is_not_answered() {
     let mut vnf = Harness::new("router.toml", 1);
     let request = large("10.1.0.2:9", "10.1.0.1").checksum(Checksum::WrongBy(1));

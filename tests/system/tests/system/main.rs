@@ -16,6 +16,7 @@ mod hairpin;
 mod hugepages;
 mod ipv6;
 mod kill;
+mod large_ping;
 mod link;
 mod nat_behaviour;
 mod nat_stateful;
