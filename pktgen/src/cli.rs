@@ -1,8 +1,13 @@
 //! The command line (pktgen.md section 4.4): what every command takes; each command has its own file.
 
+mod matrix;
+mod mlr;
 mod nat;
 mod parse;
 mod probe;
+mod publish;
+mod report;
+mod rfc2544;
 mod run;
 mod traffic;
 
@@ -15,6 +20,7 @@ use crate::measure::Unresolved;
 use crate::port::Spec;
 use crate::session::SessionError;
 use crate::setup::LayoutError;
+use crate::trials::TrialError;
 
 /// Traffic generator and measuring instrument that understands NAT.
 #[derive(Debug, Parser)]
@@ -27,7 +33,7 @@ pub struct Cli {
 }
 
 /// What every command takes.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 struct Global {
     /// A port, given twice: first inside, then outside. tap:name=tg0 | memif:socket=PATH,role=client,id=0 |
     /// af_packet:iface=veth0 | ring:NAME | null | pci:ADDRESS, or a DPDK device such as net_tap0,iface=x; each
@@ -43,6 +49,15 @@ struct Global {
     /// Write the report as JSON
     #[arg(long, value_name = "FILE", global = true)]
     json: Option<PathBuf>,
+    /// Write results, trials, latencies and seconds as CSV files into a directory
+    #[arg(long, value_name = "DIR", global = true)]
+    csv: Option<PathBuf>,
+    /// Write the report as one HTML page with plots
+    #[arg(long, value_name = "FILE", global = true)]
+    html: Option<PathBuf>,
+    /// Show one screen, twice a second, instead of a line per second
+    #[arg(long, global = true, conflicts_with = "quiet")]
+    live: bool,
     /// Print the verdict only
     #[arg(short, long, global = true)]
     quiet: bool,
@@ -56,8 +71,16 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Search the highest rates with no and little loss (MLRsearch, RFC 9971)
+    Mlr(mlr::Mlr),
     /// Find out what a NAT does, and how well
     Nat(nat::Nat),
+    /// Render pages from the JSON of earlier measurements, and compare them
+    Report(report::Report),
+    /// Throughput, latency, loss, back-to-back frames, recovery and reset after RFC 2544
+    Rfc2544(rfc2544::Rfc2544),
+    /// Delay variation and latency after RFC 8219
+    Rfc8219(rfc2544::Rfc8219),
     /// Send flows at a rate, verify every packet, measure loss and latency
     Run(run::Run),
 }
@@ -76,6 +99,10 @@ impl Cli {
     pub fn run(self) -> u8 {
         let done = match &self.command {
             Command::Nat(command) => command.run(&self.global),
+            Command::Mlr(command) => command.run(&self.global),
+            Command::Report(command) => command.run(&self.global),
+            Command::Rfc2544(command) => command.run(&self.global),
+            Command::Rfc8219(command) => command.run(&self.global),
             Command::Run(command) => command.run(&self.global),
         };
         done.unwrap_or_else(|failure| {
@@ -117,6 +144,12 @@ impl From<HookError> for Failure {
 
 impl From<Unresolved> for Failure {
     fn from(error: Unresolved) -> Self {
+        Self::Environment(error.into())
+    }
+}
+
+impl From<TrialError> for Failure {
+    fn from(error: TrialError) -> Self {
         Self::Environment(error.into())
     }
 }

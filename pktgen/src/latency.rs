@@ -53,6 +53,17 @@ impl Latency {
         }
     }
 
+    /// The value so far up in ascending order, from 1; 0 when empty.
+    pub fn at_rank(&self, rank: u64) -> u64 {
+        let share = rank as f64 / self.0.len().max(1) as f64;
+        self.0.value_at_quantile(share.min(1.0))
+    }
+
+    /// Arithmetic mean; 0 when empty.
+    pub fn mean(&self) -> f64 {
+        self.0.mean()
+    }
+
     /// Every value that occurred, with how often.
     pub fn pairs(&self) -> Vec<(u64, u64)> {
         self.0

@@ -13,6 +13,7 @@ pub mod frame;
 pub mod host;
 pub mod latency;
 pub mod measure;
+pub mod methods;
 pub mod nat;
 pub mod page;
 pub mod plot;

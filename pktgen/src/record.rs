@@ -190,6 +190,26 @@ pub struct Offender {
     pub lost: u64,
 }
 
+impl Case {
+    /// How a case is called where there are several.
+    pub fn name(&self) -> String {
+        format!("{} octets, {} flows", self.size, Unit::Count.format(self.flows as f64))
+    }
+
+    /// Adds the value of one repetition to a quantity.
+    pub fn add(&mut self, name: &str, unit: Unit, value: f64) -> &mut Finding {
+        let known = self.findings.iter().position(|found| found.name == name);
+        let index = known.unwrap_or_else(|| {
+            self.findings.push(Finding::new(name, unit, Vec::new()));
+            self.findings.len() - 1
+        });
+        let found = &mut self.findings[index];
+        found.runs.push(value);
+        found.spread = Spread::of(&found.runs);
+        found
+    }
+}
+
 impl Finding {
     /// A quantity with the value of each repetition.
     pub fn new(name: &str, unit: Unit, runs: Vec<f64>) -> Self {

@@ -76,6 +76,10 @@ impl Screen {
 
     /// What the search knows.
     pub fn bounds(&mut self, bounds: &[Known]) {
+        if self.mode == Mode::Lines && self.bounds != bounds {
+            let known: Vec<String> = bounds.iter().map(known).collect();
+            println!("{:>11}{}", "", known.join("  "));
+        }
         bounds.clone_into(&mut self.bounds);
     }
 
@@ -90,8 +94,7 @@ impl Screen {
 
     /// A finished trial.
     pub fn trial(&mut self, record: &TrialRecord) {
-        let line = trial_line(record, &self.bounds);
-        self.say(&line);
+        self.say(&trial_line(record));
     }
 
     /// A part of a second has passed.
@@ -195,27 +198,27 @@ fn rate(tick: &Tick, before: [u64; 2], now: [u64; 2]) -> [f64; 2] {
     })
 }
 
-fn trial_line(record: &TrialRecord, bounds: &[Known]) -> String {
+/// What is known of a goal.
+fn known(Known { goal, lower, upper }: &Known) -> String {
+    match (lower.map(|load| Unit::Pps.format(load)), upper.map(|load| Unit::Pps.format(load))) {
+        (None, None) => format!("{goal} unknown"),
+        (None, Some(upper)) => format!("{goal} below {upper}"),
+        (Some(lower), None) => format!("{goal} at least {lower}"),
+        (Some(lower), Some(upper)) => format!("{goal} {lower} to {upper}"),
+    }
+}
+
+fn trial_line(record: &TrialRecord) -> String {
     let load = record.load_pps.map_or("max".to_owned(), |load| Unit::Pps.format(load));
     let flags = [(record.tg_limited, ", TG-limited"), (record.disturbed, ", disturbed")];
     let flags: String = flags.iter().filter(|flag| flag.0).map(|flag| flag.1).collect();
-    let written = |load: &Option<f64>| load.map_or("?".to_owned(), |load| Unit::Pps.format(load));
-    let bounds: Vec<String> = bounds
-        .iter()
-        .map(|Known { goal, lower, upper }| {
-            format!("{goal} {} to {}", written(lower), written(upper))
-        })
-        .collect();
     format!(
-        "trial {:>3}  {load:>11} for {:>7}  loss {:>9}  p99 {:>9}{flags}  {}",
+        "trial {:>4}  {load:>11} for {:>7}  loss {:>9}  p99 {:>9}{flags}",
         record.number,
         Unit::S.format(record.duration_s),
         Unit::Ratio.format(record.loss_ratio),
         Unit::Ns.format(record.latency_ns.p99 as f64),
-        bounds.join("  ")
     )
-    .trim_end()
-    .to_owned()
 }
 
 /// Broken invariants in red; strangers' frames as they are.
@@ -232,3 +235,55 @@ fn counters(now: &Glance) -> String {
 
 /// Lines of the past that stay on the screen.
 const RECENT: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receive::Defects;
+
+    fn tick() -> Tick {
+        let before = Glance { phase: 3, stage: Stage::Measuring, ..Glance::default() };
+        let now = Glance {
+            sent: [1_000_000, 500_000],
+            received: [999_000, 500_000],
+            defects: Defects { remap: 2, ..Defects::default() },
+            latency_ns: [5000, 9000, 1_000_000],
+            ..before
+        };
+        Tick { second: 12, seconds: 0.5, before, now }
+    }
+
+    #[test]
+    fn a_line_has_rates_latency_and_defects() {
+        let line =
+            "  12 s  measuring  tx 2M+1M pps  rx 1.998M+1M pps  p50 5 µs  p99 9 µs  defects 2";
+        assert_eq!(live_line(&tick()), line);
+        let mut tick = tick();
+        tick.before.sent = [900_000, 0];
+        assert!(live_line(&tick).contains("tx 200k+1M pps"));
+        tick.now.phase = 4;
+        assert!(
+            live_line(&tick).contains("tx 2M+1M pps"),
+            "the counters of a new phase begin at 0"
+        );
+    }
+
+    #[test]
+    fn the_screen_has_bounds_and_counters_that_are_not_0_in_red() {
+        let mut screen = Screen::new(Mode::Quiet, "64 octets, 1000 flows");
+        screen.purpose("search", 2);
+        let (goal, lower) = ("ndr".to_owned(), Some(1.5e6));
+        screen.bounds(&[Known { goal, lower, upper: None }]);
+        let body = screen.body(&tick());
+        for part in [
+            "search, repetition 2 (measuring)",
+            "outward  2 Mpps  1.998 Mpps     1000",
+            "p99.9 1 ms",
+            "\x1b[31mremap 2\x1b[0m",
+            "ndr   1.5 Mpps           ?",
+        ] {
+            assert!(body.contains(part), "{part} in\n{body}");
+        }
+        assert!(!body.contains("bad_ttl"));
+    }
+}

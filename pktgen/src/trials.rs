@@ -1,13 +1,17 @@
 //! Trials for searches on a real engine: each is a job of the worker, and leaves its record.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::control::{self, HookError};
 use crate::engine::Stage;
 use crate::flow::{Direction, Flows};
+use crate::latency::Latency;
 use crate::measure::{Bench, Drain, Learning, Request, Trial, Unresolved};
 use crate::rate::Rate;
-use crate::receive::Counters;
+use crate::receive::{Arrivals, Counters, Later};
 use crate::record::{Activity, Offender, TrialRecord};
 use crate::screen::Screen;
 use crate::search::{Known, Sample, Subject};
@@ -47,6 +51,9 @@ pub enum TrialError {
     /// The first packet of no flow arrived.
     #[error("no flow came through: is the tested system up, and does it forward these flows?")]
     NothingCame,
+    /// The command that resets the tested system failed.
+    #[error(transparent)]
+    Reset(#[from] HookError),
     /// The worker or its ports.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -118,27 +125,107 @@ impl<'a> Trials<'a> {
         Ok(trial)
     }
 
+    /// One trial with its record.
+    pub fn measure_at(&mut self, load: f64, duration: Duration) -> Result<Trial, TrialError> {
+        self.measure(Some(Rate::per_second(load)), duration)
+    }
+
+    /// One trial with its record; the latency of the frames that leave in its second half.
+    pub fn measure_later(&mut self, load: f64, duration: Duration) -> Result<Later, TrialError> {
+        let half = Later::new(duration.as_nanos() as u64 / 2);
+        self.session.engine.verifier.later = Some(half.clone());
+        let done = self.measure_at(load, duration);
+        let later = self.session.engine.verifier.later.take();
+        done.map(|_| later.unwrap_or(half))
+    }
+
+    /// One trial with its record; by how much longer, and by how much shorter, frames took than the one before of their flow.
+    pub fn measure_variation(
+        &mut self,
+        load: f64,
+        duration: Duration,
+    ) -> Result<[Latency; 2], TrialError> {
+        self.session.engine.verifier.measure_variation = true;
+        let done = self.measure_at(load, duration);
+        self.session.engine.verifier.measure_variation = false;
+        Ok(done?.variation.unwrap_or_default())
+    }
+
+    /// Overload for a while, then half of it for as long without a pause: how long after the change the last frame
+    /// was due that did not arrive, in nanoseconds; none if all arrived.
+    pub fn recover(
+        &mut self,
+        overload: f64,
+        duration: Duration,
+    ) -> Result<Option<u64>, TrialError> {
+        let loads = [overload, overload / 2.0].map(Rate::per_second);
+        let [before, after] =
+            loads.map(|rate| self.request(Some(rate), duration, Stage::Measuring));
+        let (pause, drain) = (self.manner.pause.as_nanos() as u64, self.drain());
+        let screen = &mut *self.screen;
+        let trials = self.session.run(
+            |tick| screen.tick(tick),
+            move |bench| {
+                bench.idle(pause);
+                bench.drain = Drain { least: 0, quiet: 0 };
+                let overloaded = bench.trial(&before);
+                bench.drain = drain;
+                bench.engine.verifier.arrivals = Some(Arrivals::default());
+                [overloaded, bench.trial(&after)]
+            },
+        )?;
+        let arrivals = self.session.engine.verifier.arrivals.take();
+        for (trial, rate) in trials.iter().zip(loads) {
+            let record = self.record(trial, Some(rate));
+            self.screen.trial(&record);
+            self.records.push(record);
+        }
+        Ok(arrivals.and_then(|arrivals| arrivals.last_lost_ns()))
+    }
+
+    /// One trial, after a quarter of which `reset` is started: the longest time without an arrival, in nanoseconds.
+    pub fn reset(
+        &mut self,
+        rate: Rate,
+        duration: Duration,
+        reset: &str,
+    ) -> Result<u64, TrialError> {
+        self.session.engine.verifier.arrivals = Some(Arrivals::default());
+        let (stop, stopped) = mpsc::channel::<()>();
+        let done = thread::scope(|scope| {
+            let delay = self.manner.pause + duration / 4;
+            let command = scope.spawn(move || match stopped.recv_timeout(delay) {
+                Err(mpsc::RecvTimeoutError::Timeout) => control::shell(reset, None).map(|_| ()),
+                _ => Ok(()),
+            });
+            let done = self.measure(Some(rate), duration);
+            drop(stop);
+            let reset = command.join().map_err(|_| SessionError::Panicked)?;
+            done.and_then(|_| Ok(reset?))
+        });
+        let arrivals = self.session.engine.verifier.arrivals.take();
+        done.map(|()| arrivals.map_or(0, |arrivals| arrivals.longest_gap_ns()))
+    }
+
+    /// Seconds since there have been trials.
+    pub fn elapsed(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64()
+    }
+
     fn send(
         &mut self,
         rate: Option<Rate>,
         duration: Duration,
         stage: Stage,
     ) -> Result<(Trial, Activity), TrialError> {
-        let request = Request {
-            rate,
-            spacing: Spacing::Even,
-            duration: duration.as_nanos() as u64,
-            directions: self.manner.directions.clone(),
-            stage,
-        };
-        let least = self.manner.drain.as_nanos() as u64;
-        let pause = self.manner.pause.as_nanos() as u64;
+        let request = self.request(rate, duration, stage);
+        let (pause, drain) = (self.manner.pause.as_nanos() as u64, self.drain());
         let screen = &mut *self.screen;
         let core = self.session.core();
         let done = self.session.run(
             |tick| screen.tick(tick),
             move |bench| {
-                bench.drain = Drain { least, ..Drain::default() };
+                bench.drain = drain;
                 bench.idle(pause);
                 let before = Activity::now(core);
                 let trial = bench.trial(&request);
@@ -146,6 +233,16 @@ impl<'a> Trials<'a> {
             },
         )?;
         Ok(done)
+    }
+
+    fn request(&self, rate: Option<Rate>, duration: Duration, stage: Stage) -> Request {
+        let directions = self.manner.directions.clone();
+        let duration = duration.as_nanos() as u64;
+        Request { rate, spacing: Spacing::Even, duration, directions, stage }
+    }
+
+    fn drain(&self) -> Drain {
+        Drain { least: self.manner.drain.as_nanos() as u64, ..Drain::default() }
     }
 
     fn record(&self, trial: &Trial, rate: Option<Rate>) -> TrialRecord {
@@ -198,7 +295,7 @@ impl Subject for Trials<'_> {
     }
 
     fn elapsed_s(&self) -> f64 {
-        self.begun.elapsed().as_secs_f64()
+        self.elapsed()
     }
 
     fn progress(&mut self, bounds: &[Known]) {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::flow::Sizes;
+
 /// Numbers with units `h`, `m`, `s` or `ms`, one after the other.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("'{text}' is no duration: write e.g. 10s, 500ms or 1m30s");
@@ -36,6 +38,11 @@ pub(super) fn flows(text: &str) -> Result<u32, String> {
     let number = digits.replace('_', "").parse::<u32>().ok();
     let number = number.and_then(|number| number.checked_mul(factor));
     number.ok_or_else(|| format!("'{text}' is no number of flows: write e.g. 500, 64k or 1M"))
+}
+
+/// Sizes that are a default, hence well written.
+pub(super) fn sizes(list: &str) -> Vec<Sizes> {
+    list.split(',').filter_map(|size| size.parse().ok()).collect()
 }
 
 /// A year: nanoseconds stay far from the end of 64 bits.

@@ -29,16 +29,36 @@ fn the_command_line_of_the_contract_is_understood() {
 }
 
 #[test]
-fn what_does_not_exist_yet_is_refused() {
+fn searches_and_reports_are_understood() {
     for text in [
-        "run --size 63",
-        "run --proto sctp",
-        "run --csv x",
-        "run --sut nat64",
-        "run -p vhost:x",
-        "verify",
-        "",
+        "mlr --goal ndr --goal pdr --sizes 64,imix --flows 1,1k,64k,1M --max-time 10m",
+        "mlr --preset tst009 --max-load 2Mpps --repeat 5 --csv dir --html page.html --live",
+        "rfc2544 all --quick",
+        "rfc2544 throughput --verify 2 --trial-time 20s --dir in2out",
+        "rfc2544 b2b --load 1Mpps --sizes 64",
+        "rfc2544 recovery",
+        "rfc2544 reset --reset-command true",
+        "rfc2544 loss",
+        "rfc8219 pdv",
+        "rfc8219 ipdv --quick",
+        "rfc8219 latency --load 500Mbps",
+        "report A.json B.json --html out.html",
     ] {
+        let parsed = parse(text);
+        assert!(parsed.is_ok(), "{text}: {}", parsed.unwrap_err());
+    }
+    for text in
+        ["mlr --goal mrr", "mlr --goal ndr --preset quick", "mlr --live -q", "rfc2544", "report"]
+    {
+        assert!(parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn what_does_not_exist_yet_is_refused() {
+    for text in
+        ["run --size 63", "run --proto sctp", "run --sut nat64", "run -p vhost:x", "verify", ""]
+    {
         let error = parse(text).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{text}: {error}");
     }

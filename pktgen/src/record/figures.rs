@@ -4,11 +4,6 @@ use super::{Case, Record, TrialRecord};
 use crate::plot::{Axis, Mark, Plot, Scale, Series, Shape, Unit};
 
 impl Case {
-    /// How a case is called where there are several.
-    pub(super) fn name(&self) -> String {
-        format!("{} octets, {} flows", self.size, Unit::Count.format(self.flows as f64))
-    }
-
     /// Load and loss of all trials with a rate, and the bounds of the last repetition.
     pub(super) fn loss_plot(&self) -> Option<Plot> {
         let (mut counted, mut limited) = (Vec::new(), Vec::new());

@@ -1,0 +1,197 @@
+//! Options of the commands that measure several sizes and numbers of flows, and the course of these commands.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::traffic::{Kind, Proto, Traffic, Way};
+use super::{Failure, Global, parse};
+use crate::flow::{Flows, Sizes};
+use crate::methods::Stand;
+use crate::prefix::Prefix;
+use crate::rate::{Load, Rate};
+use crate::record::{self, Case, Host, Record, Setup};
+use crate::screen::{Mode, Screen};
+use crate::session::Session;
+use crate::setup::Layout;
+use crate::trials::{Manner, TrialError, Trials};
+
+/// What is measured, and through what.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Matrix {
+    /// Frame sizes, FCS included, each measured: 64,512,imix
+    #[arg(long, value_name = "SIZES", value_delimiter = ',')]
+    sizes: Vec<Sizes>,
+    /// Numbers of flows, each measured: 1,1k,64k,1M
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1000", value_parser = parse::flows)]
+    flows: Vec<u32>,
+    /// Protocols of the flows: udp, tcp, icmp
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "udp")]
+    proto: Vec<Proto>,
+    /// Prefixes in which translated sources must lie
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    pool: Vec<Prefix>,
+    /// What the tested system does with addresses [default: nat44 with gateways, nothing without]
+    #[arg(long, value_enum)]
+    sut: Option<Kind>,
+    /// Which way to send
+    #[arg(long, value_enum, default_value_t = Way::Both)]
+    dir: Way,
+    /// Highest load of each direction: 2Mpps, 1Gbps [default: as much as the ports take]
+    #[arg(long, value_name = "RATE")]
+    max_load: Option<Load>,
+    /// Measure so often, and report mean and spread
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat: u32,
+}
+
+/// Pauses between trials, and how long the last frames are waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    pub(super) pause: Duration,
+    pub(super) drain: Duration,
+}
+
+impl Pace {
+    /// Of everything but the RFCs.
+    pub(super) const QUICK: Self =
+        Self { pause: Duration::from_millis(200), drain: Duration::from_secs(1) };
+    /// Of RFC 2544 section 23.
+    pub(super) const RFC: Self =
+        Self { pause: Duration::from_secs(5), drain: Duration::from_secs(2) };
+}
+
+impl Matrix {
+    /// Measures every size with every number of flows, as often as asked.
+    pub(super) fn campaign(
+        &self,
+        global: &Global,
+        pace: Pace,
+        sizes: &str,
+        mut measure: impl FnMut(&mut Stand<'_, '_>) -> Result<(), TrialError>,
+    ) -> Result<Record, Failure> {
+        let mut global = global.clone();
+        let seed = *global.seed.get_or_insert_with(rand::random);
+        let sizes = if self.sizes.is_empty() { parse::sizes(sizes) } else { self.sizes.clone() };
+        let largest = self.flows.iter().copied().max().unwrap_or_default();
+        let mut layout = self.layout(&global, &sizes[0], largest)?;
+        for size in &sizes {
+            layout = layout.with_room_for(size);
+        }
+        let begun = Instant::now();
+        let started = jiff::Timestamp::now().to_string();
+        let mut session = global.open(layout)?;
+        let command: Vec<String> = std::env::args().collect();
+        let mut screen = Screen::new(global.mode(), &command.join(" "));
+        session.interval = screen.interval();
+        let mut record = Record {
+            schema: record::SCHEMA.to_owned(),
+            command,
+            started,
+            host: Host::read(session.core(), session.uses_hugepages()),
+            setup: self.setup(&session, seed),
+            ..Record::default()
+        };
+        for flows in &self.flows {
+            for size in &sizes {
+                let layout = self.layout(&global, size, *flows)?;
+                let case =
+                    self.case(&mut session, &mut screen, &mut record, &layout, pace, &mut measure)?;
+                record.cases.push(case);
+            }
+        }
+        screen.finish();
+        record.elapsed_s = begun.elapsed().as_secs_f64();
+        let trials = || record.cases.iter().flat_map(|case| &case.trials);
+        record.host.context_switches = trials().map(|trial| trial.context_switches).sum();
+        record.host.steal_s = trials().map(|trial| trial.steal_s).sum();
+        Ok(record)
+    }
+
+    fn case(
+        &self,
+        session: &mut Session,
+        screen: &mut Screen,
+        record: &mut Record,
+        layout: &Layout,
+        pace: Pace,
+        measure: &mut impl FnMut(&mut Stand<'_, '_>) -> Result<(), TrialError>,
+    ) -> Result<Case, Failure> {
+        let size = layout.streams.first().map(|stream| stream.sizes.to_string());
+        let mut case = Case {
+            size: size.unwrap_or_default(),
+            mean_size: layout.mean_size(),
+            flows: layout.flows().into(),
+            ..Case::default()
+        };
+        screen.case(&case.name());
+        let manner = Manner {
+            directions: self.dir.directions(),
+            pause: pace.pause,
+            drain: pace.drain,
+            again: AGAIN,
+        };
+        let mut trials = Trials::new(session, screen, manner);
+        let wanted = self.max_load.and_then(|load| load.rate(layout.mean_size(), None));
+        let flows = Flows::new(layout.streams.clone());
+        let max_load = trials.prepare(flows, wanted.map(Rate::frames_per_second))?;
+        record.setup.max_load_pps = record.setup.max_load_pps.max(max_load);
+        for repetition in 1..=self.repeat {
+            let (trials, case) = (&mut trials, &mut case);
+            let warnings = &mut record.warnings;
+            measure(&mut Stand { trials, case, warnings, max_load, repetition })?;
+        }
+        case.trials = trials.records;
+        Ok(case)
+    }
+
+    fn layout(&self, global: &Global, size: &Sizes, flows: u32) -> Result<Layout, Failure> {
+        let (proto, pool, sut) = (self.proto.clone(), self.pool.clone(), self.sut);
+        Traffic { size: size.clone(), flows, proto, pool, sut }.layout(global)
+    }
+
+    fn setup(&self, session: &Session, seed: u64) -> Setup {
+        let layout = &session.layout;
+        let directions = self.dir.directions();
+        let names: Vec<&str> = layout.streams.iter().map(|stream| stream.name.as_str()).collect();
+        Setup {
+            ports: session.devices(),
+            sut: layout.sut.name().to_owned(),
+            directions: directions.iter().map(|direction| direction.name().to_owned()).collect(),
+            protocols: names.join(", "),
+            seed,
+            core: session.core(),
+            max_load_pps: 0.0,
+        }
+    }
+}
+
+impl Global {
+    /// How much a person sees meanwhile.
+    pub(super) fn mode(&self) -> Mode {
+        match (self.quiet, self.live) {
+            (true, _) => Mode::Quiet,
+            (false, true) => Mode::Live,
+            (false, false) => Mode::Lines,
+        }
+    }
+}
+
+/// The exit status for a record: 1 for a defect or a rate of 0, 4 where the generator was a limit.
+pub(super) fn exit_code(record: &Record) -> u8 {
+    let findings = || record.cases.iter().flat_map(|case| &case.findings);
+    let trials = record.cases.iter().flat_map(|case| &case.trials);
+    let wrong = |name: &str| !matches!(name, "foreign" | "other_run" | "late");
+    let broken =
+        trials.flat_map(|trial| &trial.defects).any(|(name, count)| *count > 0 && wrong(name));
+    let nothing =
+        findings().any(|found| found.unit == crate::plot::Unit::Pps && found.spread.mean == 0.0);
+    match (broken || nothing, findings().any(|found| found.at_least)) {
+        (true, _) => 1,
+        (false, true) => 4,
+        (false, false) => 0,
+    }
+}
+
+/// How often a trial is made again that lost frames while it was disturbed.
+const AGAIN: u32 = 2;
