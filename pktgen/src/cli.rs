@@ -3,6 +3,7 @@
 mod matrix;
 mod mlr;
 mod nat;
+mod output;
 mod parse;
 mod probe;
 mod publish;
@@ -10,6 +11,7 @@ mod report;
 mod rfc2544;
 mod run;
 mod traffic;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -83,6 +85,8 @@ enum Command {
     Rfc8219(rfc2544::Rfc8219),
     /// Send flows at a rate, verify every packet, measure loss and latency
     Run(run::Run),
+    /// Check every packet of many flows at a low rate: correctness only
+    Verify(verify::Verify),
 }
 
 /// Why there is no report.
@@ -104,6 +108,7 @@ impl Cli {
             Command::Rfc2544(command) => command.run(&self.global),
             Command::Rfc8219(command) => command.run(&self.global),
             Command::Run(command) => command.run(&self.global),
+            Command::Verify(command) => command.run(&self.global),
         };
         done.unwrap_or_else(|failure| {
             eprintln!("pktgen: {failure}");

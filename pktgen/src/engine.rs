@@ -56,6 +56,9 @@ pub struct Engine {
     stage: Stage,
     series: Series,
     flushed: u64,
+    window: Option<u64>,
+    held_since: Option<u64>,
+    given_up: u64,
 }
 
 impl Engine {
@@ -88,6 +91,9 @@ impl Engine {
             stage: Stage::default(),
             series: Series::default(),
             flushed: 0,
+            window: None,
+            held_since: None,
+            given_up: 0,
         }
     }
 
@@ -128,6 +134,9 @@ impl Engine {
         for direction in Direction::BOTH {
             self.receive(direction, clock);
         }
+        if self.is_held(clock) {
+            return;
+        }
         for lane in &mut self.lanes {
             lane.send(Tools {
                 tx: &mut self.sides[lane.direction as usize].tx,
@@ -138,6 +147,30 @@ impl Engine {
                 clock,
             });
         }
+    }
+
+    /// Limits the frames that are under way; none is no limit.
+    pub fn set_window(&mut self, window: Option<u64>) {
+        (self.window, self.held_since, self.given_up) = (window, None, 0);
+    }
+
+    /// Whether so many frames are under way that sending waits: until some arrive, or are given up for lost.
+    fn is_held(&mut self, clock: &impl Clock) -> bool {
+        let Some(window) = self.window else { return false };
+        let sent: u64 = Direction::BOTH.iter().map(|way| self.sent(*way).accepted).sum();
+        let arrived = self.verifier.counters.received() + self.given_up;
+        if sent - arrived.min(sent) < window {
+            self.held_since = None;
+            return false;
+        }
+        let now = clock.now();
+        let since = *self.held_since.get_or_insert(now);
+        if now - since.max(self.last_arrival) < PATIENCE_NS {
+            return true;
+        }
+        self.given_up = sent - self.verifier.counters.received().min(sent);
+        self.held_since = None;
+        false
     }
 
     /// Whether frames are still to be sent.
@@ -264,5 +297,7 @@ fn transmit(tx: &mut TxQueue, pool: &Mempool, frame: &[u8]) {
 }
 
 const BURST: usize = 64;
+/// How long a full window waits for an arrival.
+const PATIENCE_NS: u64 = 200_000_000;
 /// How often the worker shows its counters.
 const FLUSH_NS: u64 = 100_000_000;

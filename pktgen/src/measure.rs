@@ -22,6 +22,9 @@ pub struct Bench<'a, C> {
     pub clock: &'a C,
     /// How long to wait for the last frames.
     pub drain: Drain,
+    /// Frames under way at most: sending waits while so many have left and not arrived, up to a fifth of a second.
+    /// Every frame is sent then, however long it takes: right for verifying, wrong for measuring.
+    pub window: Option<u64>,
 }
 
 /// When a phase is over: nothing has arrived for `quiet`, and at least `least` has passed since the last frame left.
@@ -70,7 +73,7 @@ pub struct Unresolved(pub Address);
 impl<'a, C: Clock> Bench<'a, C> {
     /// With the usual drain.
     pub fn new(engine: &'a mut Engine, clock: &'a C) -> Self {
-        Self { engine, clock, drain: Drain::default() }
+        Self { engine, clock, drain: Drain::default(), window: None }
     }
 
     /// Waits for the gateways' hardware addresses.

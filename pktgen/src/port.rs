@@ -172,6 +172,9 @@ impl FromStr for Spec {
             };
             arguments.push_str(&format!(",{name}={value}"));
         }
+        if kind.driver == "net_memif" && !arguments.contains(",socket-abstract=yes") {
+            arguments = absolute_socket(&arguments);
+        }
         if let Some(required) = kind.required
             && !arguments.contains(&format!(",{required}="))
         {
@@ -189,6 +192,18 @@ impl FromStr for Spec {
         };
         Ok(spec)
     }
+}
+
+/// The arguments with a socket whose path begins at the root: the driver of DPDK 22.11 refuses any other.
+fn absolute_socket(arguments: &str) -> String {
+    let parts = arguments.split(',').map(|part| match part.strip_prefix("socket=") {
+        Some(path) => match std::path::absolute(path) {
+            Ok(path) => format!("socket={}", path.display()),
+            Err(_) => part.to_owned(),
+        },
+        None => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join(",")
 }
 
 /// A hardware address; `::` stands for as many zero octets as are missing.
@@ -316,6 +331,15 @@ mod tests {
         }
         assert_eq!(spec("pci:0000:01:00.0").pci(), Some("0000:01:00.0"));
         assert_eq!(spec("null").pci(), None);
+    }
+
+    #[test]
+    fn a_socket_is_found_from_the_working_directory() {
+        let here = std::env::current_dir().unwrap();
+        let device = format!("net_memif0,socket={}/m.sock,socket-abstract=no", here.display());
+        assert_eq!(spec("memif:socket=m.sock").device(0), device);
+        let text = "memif:socket=m,socket-abstract=yes";
+        assert_eq!(spec(text).device(0), "net_memif0,socket=m,socket-abstract=yes");
     }
 
     #[test]

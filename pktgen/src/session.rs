@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use core_affinity::CoreId;
 use dpdk_bindings::{Eal, cpu};
@@ -18,6 +18,8 @@ pub struct Session {
     pub engine: Engine,
     /// The worker's time.
     pub clock: Tsc,
+    /// When that was 0.
+    pub started: SystemTime,
     /// What was set up.
     pub layout: Layout,
     /// How often whoever watches a job is called.
@@ -72,8 +74,8 @@ impl Session {
         let live = Arc::new(Live::default());
         let (ports, engine) = layout.open(&eal, live.clone())?;
         let interval = Duration::from_secs(1);
-        let (clock, begun) = (Tsc::start(), Instant::now());
-        Ok(Self { engine, clock, layout, interval, begun, live, ports, core, eal })
+        let (clock, begun, started) = (Tsc::start(), Instant::now(), SystemTime::now());
+        Ok(Self { engine, clock, started, layout, interval, begun, live, ports, core, eal })
     }
 
     /// Runs a job on the worker's core, and `watch` in every interval meanwhile.

@@ -221,7 +221,12 @@ impl Layout {
             ports.push(port);
         }
         let ports: [Port; 2] = ports.try_into().expect("two specifications, two ports");
-        let sides: [Side; 2] = sides.try_into().expect("one queue pair for each port");
+        let mut sides: [Side; 2] = sides.try_into().expect("one queue pair for each port");
+        if ports.iter().all(|port| port.driver() == "net_ring") {
+            // A ring gives back what it is given: what goes into one arrives at the other port this way.
+            let [inside, outside] = &mut sides;
+            std::mem::swap(&mut inside.rx, &mut outside.rx);
+        }
         for port in &ports {
             wait_for_link(port)?;
         }

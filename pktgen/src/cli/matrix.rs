@@ -147,7 +147,8 @@ impl Matrix {
 
     fn layout(&self, global: &Global, size: &Sizes, flows: u32) -> Result<Layout, Failure> {
         let (proto, pool, sut) = (self.proto.clone(), self.pool.clone(), self.sut);
-        Traffic { size: size.clone(), flows, proto, pool, sut }.layout(global)
+        Traffic { size: size.clone(), flows, proto, pool, sut, hops: None, edge_checksums: false }
+            .layout(global)
     }
 
     fn setup(&self, session: &Session, seed: u64) -> Setup {

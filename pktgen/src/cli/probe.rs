@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::Serialize;
 
-use super::run::write_json;
+use super::output::write_json;
 use super::{Failure, Global};
 use crate::endpoint::Family;
 use crate::engine::Tsc;

@@ -1,13 +1,11 @@
 //! `pktgen run`: a load for a while, every packet verified.
 
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Serialize;
 
 use super::traffic::{Traffic, Way};
-use super::{Failure, Global, environment, parse};
+use super::{Failure, Global, output, parse};
 use crate::measure::Course;
 use crate::rate::{Load, Rate};
 use crate::report::{Machine, Report, Settings, table};
@@ -39,6 +37,7 @@ impl Run {
         let layout = self.traffic.layout(global)?;
         let mut course = self.course(&layout)?;
         let mut session = global.open(layout)?;
+        session.engine.flows.set_edges(self.traffic.edge_checksums);
         let absorbing = session.absorbs();
         course.learn = !absorbing;
         let mode = if global.quiet { Mode::Quiet } else { Mode::Lines };
@@ -88,9 +87,7 @@ impl Run {
 }
 
 fn publish(report: &Report, global: &Global) -> Result<(), Failure> {
-    if let Some(path) = &global.json {
-        write_json(report, path)?;
-    }
+    output::json(global, report)?;
     let text = table(report);
     if global.quiet {
         let verdict = text.lines().skip_while(|line| !line.starts_with("verdict"));
@@ -99,14 +96,4 @@ fn publish(report: &Report, global: &Global) -> Result<(), Failure> {
         print!("{text}");
     }
     Ok(())
-}
-
-/// Writes a record as JSON.
-pub(super) fn write_json(record: &impl Serialize, path: &Path) -> Result<(), Failure> {
-    let write = || -> anyhow::Result<()> {
-        let mut text = serde_json::to_string_pretty(record)?;
-        text.push('\n');
-        Ok(std::fs::write(path, text)?)
-    };
-    write().map_err(|error| environment(&format!("{}: {error}", path.display())))
 }

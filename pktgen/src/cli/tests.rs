@@ -14,7 +14,7 @@ fn the_command_line_of_the_contract_is_understood() {
          --time 10s --ramp 2s --dir both --json out.json -q --seed 7 --core 1 --no-huge";
     let cli = parse(text).unwrap();
     assert_eq!((cli.global.ports.len(), cli.global.seed), (2, Some(7)));
-    let Command::Run(run) = cli.command else { panic!("no run") };
+    let Command::Run(run) = cli.command else { panic!("not run") };
     assert_eq!((run.traffic.size.largest(), run.traffic.flows), (1518, 10_000));
     assert_eq!(run.traffic.proto, [Proto::Udp, Proto::Tcp, Proto::Icmp]);
     assert_eq!((run.time, run.ramp), (Duration::from_secs(10), Some(Duration::from_secs(2))));
@@ -23,6 +23,7 @@ fn the_command_line_of_the_contract_is_understood() {
         "-p null -p null --core 1 run --pool 203.0.113.0/28,198.51.100.10 --sut router",
         "run --load poisson:50kpps --size imix --dir out2in",
         "run -p null,ip=2001:db8::2/64,gw=2001:db8::1,vlan=100",
+        "verify --flows 10000 --matrix",
     ] {
         assert!(parse(text).is_ok(), "{text}");
     }
@@ -56,9 +57,7 @@ fn searches_and_reports_are_understood() {
 
 #[test]
 fn what_does_not_exist_yet_is_refused() {
-    for text in
-        ["run --size 63", "run --proto sctp", "run --sut nat64", "run -p vhost:x", "verify", ""]
-    {
+    for text in ["run --size 63", "run --proto sctp", "run --sut nat64", "run -p vhost:x", ""] {
         let error = parse(text).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{text}: {error}");
     }

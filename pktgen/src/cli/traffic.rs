@@ -29,6 +29,12 @@ pub(super) struct Traffic {
     /// What the tested system does with addresses [default: nat44 with gateways, nothing without]
     #[arg(long, value_enum)]
     pub(super) sut: Option<Kind>,
+    /// Routers on the way: by how much TTL shrinks [default: 1 with gateways, 0 without]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=32))]
+    pub(super) hops: Option<u8>,
+    /// Give L4 checksums their extreme values, before translation in half of the flows, after it in the others
+    #[arg(long)]
+    pub(super) edge_checksums: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -52,6 +58,11 @@ pub(super) enum Kind {
 }
 
 impl Traffic {
+    /// Adds the protocols that were not asked for.
+    pub(super) fn use_all_protocols(&mut self) {
+        self.proto = vec![Proto::Udp, Proto::Tcp, Proto::Icmp];
+    }
+
     /// The ports and flows of the command line.
     pub(super) fn layout(&self, global: &Global) -> Result<Layout, Failure> {
         let specs = global.two_ports()?;
@@ -64,7 +75,10 @@ impl Traffic {
         });
         let traffic = setup::Traffic { flows: self.flows, protocols, sizes: self.size.clone() };
         let seed = global.seed.unwrap_or_else(rand::random);
-        Ok(Layout::new(specs, self.sut.map(Sut::from), self.pool.clone(), &traffic, seed)?)
+        let sut = self.sut.map(Sut::from);
+        let mut layout = Layout::new(specs, sut, self.pool.clone(), &traffic, seed)?;
+        layout.hops = self.hops.unwrap_or(layout.hops);
+        Ok(layout)
     }
 }
 

@@ -148,7 +148,7 @@ impl Lane {
 
     #[cold]
     fn offer_again<C: Clock>(&mut self, tools: &mut Tools<'_, C>, now: u64) {
-        let patience = if self.pacer.has_rate() { self.refused_at } else { self.pacer.end() };
+        let patience = self.pacer.patience(self.refused_at);
         if now > patience + GRACE_NS {
             Mbuf::free_bulk(&mut self.pending[..self.waiting]);
             self.waiting = 0;

@@ -127,14 +127,19 @@ impl<C: Clock> Bench<'_, C> {
                 Spacing::Poisson(seed) => Spacing::Poisson(seed.wrapping_add(index as u64)),
                 other => other,
             };
-            let pacer = Pacer::spaced(start, request.duration, rate, spacing);
+            let mut pacer = Pacer::spaced(start, request.duration, rate, spacing);
+            if self.window.is_some() {
+                pacer = pacer.patient();
+            }
             let Some(order) = self.order(stream, direction) else { continue };
             if matches!(order, Order::All) {
                 self.engine.verifier.follow(stream, direction, pacer);
             }
             self.engine.load(Task { stream, direction, kind: Kind::Data, pacer, order });
         }
+        self.engine.set_window(self.window);
         self.work_and_drain();
+        self.engine.set_window(None);
         self.read(request, start, involuntary_switches() - switches)
     }
 

@@ -151,6 +151,12 @@ impl Defects {
         }
     }
 
+    /// The counters that fail a verification: all but strangers' frames.
+    pub fn counts(&self) -> Vec<u64> {
+        let own = |name: &str| !matches!(name, "foreign" | "other_run");
+        self.named().iter().filter(|(name, _)| own(name)).map(|(_, count)| *count).collect()
+    }
+
     /// Every counter with its name, in the order of the report.
     pub fn named(&self) -> [(&'static str, u64); 18] {
         [

@@ -47,6 +47,12 @@ impl Pacer {
         Self::counted(start, start + rate.due_ns(total), Some(rate), total)
     }
 
+    /// The same without an end before the last frame is taken.
+    pub fn patient(self) -> Self {
+        let end = if self.rate.is_some() { FOR_EVER } else { self.end };
+        Self { end, ..self }
+    }
+
     fn counted(start: u64, end: u64, rate: Option<Rate>, total: u64) -> Self {
         let spacing = Spacing::Even;
         Self { start, end, rate, spacing, total, next: 0, next_due: start, gap: 0.0 }
@@ -132,9 +138,9 @@ impl Pacer {
         self.rate.is_some()
     }
 
-    /// When the trial ends.
-    pub fn end(&self) -> u64 {
-        self.end
+    /// Until when a frame may wait that was refused at a time.
+    pub fn patience(&self, refused_at: u64) -> u64 {
+        if self.rate.is_some() && self.end < FOR_EVER { refused_at } else { self.end }
     }
 }
 
@@ -155,6 +161,7 @@ fn uniform(state: &mut u64) -> f64 {
     (((z ^ z >> 31) >> 11) + 1) as f64 / (1_u64 << 53) as f64
 }
 
+const FOR_EVER: u64 = u64::MAX / 2;
 /// How long a due frame may wait for a port that takes none: 10 µs for each frame of a burst of 32.
 pub const GRACE_NS: u64 = 320_000;
 
@@ -202,7 +209,7 @@ mod tests {
     fn a_ramp_grows_to_the_full_rate() {
         let (second, rate) = (1_000_000_000, Rate::per_second(1e6));
         let pacer = Pacer::spaced(0, 2 * second, Some(rate), Spacing::Ramp(second));
-        assert_eq!((pacer.intended(), pacer.end()), (2_500_000, 3 * second));
+        assert_eq!((pacer.intended(), pacer.end), (2_500_000, 3 * second));
         let half = pacer.due_time(125_000).unwrap();
         assert!(
             half.abs_diff(second / 2) < 10,

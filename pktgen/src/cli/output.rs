@@ -1,0 +1,26 @@
+//! Files that commands write.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{Failure, Global, environment};
+
+/// Writes a record to the file of `--json`, if one is given.
+pub(super) fn json(global: &Global, record: &impl Serialize) -> Result<(), Failure> {
+    global.json.as_ref().map_or(Ok(()), |path| write_json(record, path))
+}
+
+/// Writes a record as JSON.
+pub(super) fn write_json(record: &impl Serialize, path: &Path) -> Result<(), Failure> {
+    let write = || -> anyhow::Result<()> {
+        let mut text = serde_json::to_string_pretty(record)?;
+        text.push('\n');
+        Ok(std::fs::write(path, text)?)
+    };
+    write().map_err(|error| failure(path, &error))
+}
+
+fn failure(path: &Path, error: &anyhow::Error) -> Failure {
+    environment(&format!("{}: {error}", path.display()))
+}
