@@ -7,9 +7,13 @@ mod output;
 mod parse;
 mod probe;
 mod publish;
+mod reconf;
 mod report;
 mod rfc2544;
 mod run;
+mod soak;
+mod steady;
+mod storm;
 mod traffic;
 mod verify;
 
@@ -66,7 +70,7 @@ struct Global {
     /// Makes flows, patterns and keys; the same seed gives the same packets [default: random]
     #[arg(long, value_name = "N", global = true)]
     seed: Option<u64>,
-    /// Command that controls the tested system: flush=CMD, reload=CMD, stats=CMD, or CMD, which gets the word as its argument
+    /// Command that controls the tested system: flap=CMD, flush=CMD, reload=CMD, stats=CMD, or CMD, which gets the word as its argument
     #[arg(long, value_name = "CMD", global = true)]
     hook: Vec<Hook>,
 }
@@ -83,10 +87,16 @@ enum Command {
     Rfc2544(rfc2544::Rfc2544),
     /// Delay variation and latency after RFC 8219
     Rfc8219(rfc2544::Rfc8219),
+    /// How much does each step of reconfiguration lose?
+    Reconf(reconf::Reconf),
     /// Send flows at a rate, verify every packet, measure loss and latency
     Run(run::Run),
     /// Check every packet of many flows at a low rate: correctness only
     Verify(verify::Verify),
+    /// A constant load for long, with reloads, flaps and hostile frames meanwhile
+    Soak(soak::Soak),
+    /// What do attacks do to a good stream?
+    Storm(storm::Storm),
 }
 
 /// Why there is no report.
@@ -107,8 +117,11 @@ impl Cli {
             Command::Report(command) => command.run(&self.global),
             Command::Rfc2544(command) => command.run(&self.global),
             Command::Rfc8219(command) => command.run(&self.global),
+            Command::Reconf(command) => command.run(&self.global),
             Command::Run(command) => command.run(&self.global),
             Command::Verify(command) => command.run(&self.global),
+            Command::Soak(command) => command.run(&self.global),
+            Command::Storm(command) => command.run(&self.global),
         };
         done.unwrap_or_else(|failure| {
             eprintln!("pktgen: {failure}");

@@ -11,6 +11,8 @@ use serde_json::Value;
 /// What the tested system can be asked to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Action {
+    /// Let a link go down and come up again.
+    Flap,
     /// Forget all sessions.
     Flush,
     /// Read its configuration again.
@@ -19,9 +21,14 @@ pub enum Action {
     Stats,
 }
 
+impl Action {
+    const ALL: [Self; 4] = [Self::Flap, Self::Flush, Self::Reload, Self::Stats];
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Flap => "flap",
             Self::Flush => "flush",
             Self::Reload => "reload",
             Self::Stats => "stats",
@@ -29,7 +36,7 @@ impl fmt::Display for Action {
     }
 }
 
-/// One `--hook`: `flush=CMD`, `reload=CMD`, `stats=CMD`, or `CMD`, which gets the word as its argument.
+/// One `--hook`: `flap=CMD`, `flush=CMD`, `reload=CMD`, `stats=CMD`, or `CMD`, which gets the word as its argument.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Hook {
     action: Option<Action>,
@@ -40,13 +47,15 @@ impl FromStr for Hook {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = [Action::Flush, Action::Reload, Action::Stats].into_iter().find_map(|action| {
+        let found = Action::ALL.into_iter().find_map(|action| {
             let command = text.strip_prefix(&action.to_string())?.strip_prefix('=')?;
             Some((Some(action), command))
         });
         let (action, command) = found.unwrap_or((None, text));
         if command.trim().is_empty() {
-            return Err("a command is expected: flush='…', reload='…', stats='…', or one for all");
+            return Err(
+                "a command is expected: flap='…', flush='…', reload='…', stats='…', or one for all",
+            );
         }
         Ok(Self { action, command: command.to_owned() })
     }
@@ -107,6 +116,7 @@ impl Hooks {
         let named = self.0.iter().rev().find(|hook| hook.action == Some(action));
         let found = named.or_else(|| self.0.iter().rev().find(|hook| hook.action.is_none()));
         let example = match action {
+            Action::Flap => "'ip link set veth0 down; sleep 1; ip link set veth0 up'",
             Action::Flush => "'vnf clear sessions'",
             Action::Reload => "'vnf reload'",
             Action::Stats => "'vnf status --json'",

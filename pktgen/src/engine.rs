@@ -20,6 +20,7 @@ use crate::host::Host;
 use crate::latency::Latency;
 use crate::receive::{Arrival, Counters, Expectation, Verifier};
 use crate::record::Second;
+use crate::storm::Storm;
 use crate::trailer::Key;
 use crate::transmit::{Composer, Route};
 
@@ -43,6 +44,8 @@ pub struct Engine {
     pub verifier: Verifier,
     /// How long after it was due each frame left.
     pub send_error: Latency,
+    /// Who attacks the tested system meanwhile, if anybody does.
+    pub storm: Option<Storm>,
     seed: u64,
     phase: u64,
     sides: [Side; 2], // inside, outside
@@ -80,6 +83,7 @@ impl Engine {
             flows,
             verifier,
             send_error: Latency::new(),
+            storm: None,
             sides,
             lanes: Vec::new(),
             composer,
@@ -146,6 +150,9 @@ impl Engine {
                 send_error: &mut self.send_error,
                 clock,
             });
+        }
+        if let Some(storm) = &mut self.storm {
+            storm.send(&mut self.sides, &self.pool, clock.now());
         }
     }
 

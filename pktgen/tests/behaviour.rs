@@ -4,7 +4,7 @@ mod middlebox;
 
 use middlebox::world::{MACS, probe};
 use middlebox::{Choice, Depends, Errors, Nat};
-use pktgen::nat::Finding;
+use pktgen::finding::Finding;
 use pktgen::nat::errors::{self, Fault};
 use pktgen::nat::mapping::{Behaviour, Expected, classify};
 use pktgen::nat::ports::{Question, survey};

@@ -8,10 +8,11 @@ use std::rc::Rc;
 use middlebox::Nat;
 use middlebox::world::{MACS, World, shared, stream};
 use pktgen::control::HookError;
+use pktgen::finding::Finding;
 use pktgen::flow::{Protocol, Stream};
 use pktgen::measure::Bench;
 use pktgen::nat::establish::Table;
-use pktgen::nat::{Finding, capacity, cps, learn, teardown};
+use pktgen::nat::{capacity, cps, learn, teardown};
 use pktgen::rate::Rate;
 
 /// The translator's table, and whether flushing works.

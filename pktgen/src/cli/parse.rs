@@ -45,6 +45,20 @@ pub(super) fn sizes(list: &str) -> Vec<Sizes> {
     list.split(',').filter_map(|size| size.parse().ok()).collect()
 }
 
+/// A percentage, with or without its sign.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    let value = text.trim_end_matches('%').parse::<f64>().ok();
+    let wrong = || format!("'{text}' is no percentage above 0 and up to 100");
+    value.filter(|value| *value > 0.0 && *value <= 100.0).ok_or_else(wrong)
+}
+
+/// A part of one.
+pub(super) fn part(text: &str) -> Result<f64, String> {
+    let value = text.parse::<f64>().ok();
+    let wrong = || format!("'{text}' is no number above 0 and up to 1");
+    value.filter(|value| *value > 0.0 && *value <= 1.0).ok_or_else(wrong)
+}
+
 /// A year: nanoseconds stay far from the end of 64 bits.
 const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
@@ -61,6 +75,14 @@ mod tests {
             ["", "10", "s", "0s", "1x", "-1s", "99999999999999999999s", "18446744073709551s"]
         {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn percentages_and_parts_are_read() {
+        assert_eq!((percent("5%"), percent("0.5"), part("0.5")), (Ok(5.0), Ok(0.5), Ok(0.5)));
+        for text in ["", "%", "0", "101%", "nan"] {
+            assert!(percent(text).is_err() && part(text).is_err(), "{text}");
         }
     }
 

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::establish::{Attempt, Table, attempt, start_over};
-use super::{Finding, row};
 use crate::control::HookError;
 use crate::engine::Clock;
+use crate::finding::{Finding, row};
 use crate::measure::Bench;
 use crate::rate::Rate;
 

@@ -7,9 +7,10 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use super::{Finding, Ground, row};
+use super::Ground;
 use crate::checksum::Sum;
 use crate::engine::Clock;
+use crate::finding::{Finding, row};
 use crate::frame::{ETHERNET, Frame, IPV4};
 use crate::probe::{Arrived, IcmpError, Kind, PATIENCE_NS, Place, Prober, Protocol, TRIES};
 
@@ -270,7 +271,7 @@ impl Case {
 }
 
 /// An ICMP error in an Ethernet frame; what follows its checksum is [`REST`].
-pub(super) fn message(
+pub(crate) fn message(
     source: Ipv4Addr,
     destination: Ipv4Addr,
     kind: (u8, u8),

@@ -3,9 +3,10 @@
 
 use serde::Serialize;
 
+use super::Ground;
 use super::errors::{self, judge, message, quote_of};
-use super::{Finding, Ground, row};
 use crate::engine::Clock;
+use crate::finding::{Finding, row};
 use crate::probe::{Arrived, Kind, PATIENCE_NS, Place, Prober, Protocol, TRIES};
 
 /// What became of hairpinned packets.

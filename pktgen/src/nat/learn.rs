@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::{Finding, row};
 use crate::engine::Clock;
+use crate::finding::{Finding, row};
 use crate::flow::Direction;
 use crate::measure::{Bench, Learning};
 use crate::rate::{Rate, Si};

@@ -5,8 +5,9 @@ use std::net::SocketAddrV4;
 
 use serde::Serialize;
 
-use super::{Finding, Ground, row};
+use super::Ground;
 use crate::engine::Clock;
+use crate::finding::{Finding, row};
 use crate::frame::SYN;
 use crate::probe::{Kind, Place, Prober, Protocol};
 

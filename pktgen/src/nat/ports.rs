@@ -8,8 +8,9 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use serde::Serialize;
 
-use super::{Finding, Ground, row};
+use super::Ground;
 use crate::engine::Clock;
+use crate::finding::{Finding, row};
 use crate::probe::{Kind, Place, Prober, Protocol};
 use crate::trailer::siphash;
 pub use chi::upper_tail;

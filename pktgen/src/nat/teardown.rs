@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::establish::{Attempt, Table, attempt, start_over};
-use super::{Finding, row};
 use crate::control::HookError;
 use crate::engine::{Clock, Stage};
+use crate::finding::{Finding, row};
 use crate::flow::{Direction, Kind, Protocol};
 use crate::measure::{Bench, Knock};
 use crate::rate::{Rate, Si};

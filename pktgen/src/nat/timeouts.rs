@@ -9,8 +9,9 @@ use std::net::SocketAddrV4;
 
 use serde::Serialize;
 
-use super::{Finding, Ground, row};
+use super::Ground;
 use crate::engine::Clock;
+use crate::finding::{Finding, row};
 use crate::frame::{ACK, SYN};
 use crate::probe::{Kind, Place, Prober};
 

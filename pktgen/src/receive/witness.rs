@@ -51,9 +51,30 @@ impl Arrivals {
     pub fn longest_gap_ns(&self) -> u64 {
         self.lanes.iter().map(Lane::longest_gap_ns).max().unwrap_or_default()
     }
+
+    /// When each frame that did not arrive was due, in nanoseconds after the first of its lane; lane by lane.
+    pub fn lost_ns(&self) -> impl Iterator<Item = u64> {
+        self.lanes.iter().flat_map(|lane| {
+            (0..lane.frames()).filter(|k| !lane.has(*k)).filter_map(|k| lane.due_ns(k))
+        })
+    }
+
+    /// The longest run of frames of one stream and direction of which none arrived.
+    pub fn longest_lost_run(&self) -> u64 {
+        self.lanes.iter().map(Lane::longest_lost_run).max().unwrap_or_default()
+    }
 }
 
 impl Lane {
+    fn longest_lost_run(&self) -> u64 {
+        let (mut longest, mut run) = (0, 0);
+        for k in 0..self.frames() {
+            run = if self.has(k) { 0 } else { run + 1 };
+            longest = longest.max(run);
+        }
+        longest
+    }
+
     fn frames(&self) -> u64 {
         self.pacer.intended().min(MOST)
     }
@@ -142,6 +163,13 @@ mod tests {
         assert_eq!(found(&[7, 100, 101, 102, 600]), (Some(600_000_000), 4_000_000));
         let tail: Vec<u64> = (900..1000).collect();
         assert_eq!(found(&tail), (Some(999_000_000), 101_000_000));
+    }
+
+    #[test]
+    fn lost_frames_and_their_longest_run_are_told() {
+        let arrivals = arrivals(&[7, 100, 101, 102, 600]);
+        let lost: Vec<u64> = arrivals.lost_ns().map(|ns| ns / 1_000_000).collect();
+        assert_eq!((lost, arrivals.longest_lost_run()), (vec![7, 100, 101, 102, 600], 3));
     }
 
     #[test]

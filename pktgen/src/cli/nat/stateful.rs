@@ -10,8 +10,9 @@ use super::super::traffic::{Traffic, Way};
 use super::super::{Failure, Global, parse};
 use crate::control::{Action, HookError, Hooks};
 use crate::engine::Tsc;
+use crate::finding::Finding;
 use crate::measure::{Bench, Unresolved};
-use crate::nat::{Finding, capacity, cps, learn, teardown};
+use crate::nat::{capacity, cps, learn, teardown};
 use crate::rate::{Load, Rate};
 use crate::screen::{Mode, Screen};
 
@@ -48,10 +49,10 @@ pub(super) struct Cps {
     #[arg(long, default_value = "2Mpps")]
     to: Load,
     /// Where to stop: the bounds differ by this part, in percent
-    #[arg(long, default_value_t = 2.0, value_parser = percent)]
+    #[arg(long, default_value_t = 2.0, value_parser = parse::percent)]
     width: f64,
     /// Rate of the packets back, as a part of the rate (α of RFC 9693)
-    #[arg(long, default_value_t = 0.5, value_parser = part)]
+    #[arg(long, default_value_t = 0.5, value_parser = parse::part)]
     back: f64,
     /// Times that a failed attempt is repeated
     #[arg(long, default_value_t = 1)]
@@ -67,7 +68,7 @@ pub(super) struct Capacity {
     #[arg(long, default_value = "1k", value_parser = parse::flows)]
     from: u32,
     /// Where to stop: the bounds differ by this part of --flows, in percent
-    #[arg(long, default_value_t = 1.0, value_parser = percent)]
+    #[arg(long, default_value_t = 1.0, value_parser = parse::percent)]
     error: f64,
     /// First packets per second: a fifth of what `nat cps` finds (β of RFC 9693)
     #[arg(long, default_value = "20kpps")]
@@ -174,16 +175,4 @@ fn flushing(global: &Global) -> Result<Hooks, Failure> {
 fn rate(load: &Load, option: &str) -> Result<Rate, Failure> {
     let none = || Failure::Usage(format!("{option}: new sessions need a rate, e.g. 20kpps"));
     load.rate(64.0, None).ok_or_else(none)
-}
-
-fn percent(text: &str) -> Result<f64, String> {
-    let value = text.trim_end_matches('%').parse::<f64>().ok();
-    let wrong = || format!("'{text}' is no percentage above 0 and up to 100");
-    value.filter(|value| *value > 0.0 && *value <= 100.0).ok_or_else(wrong)
-}
-
-fn part(text: &str) -> Result<f64, String> {
-    let value = text.parse::<f64>().ok();
-    let wrong = || format!("'{text}' is no number above 0 and up to 1");
-    value.filter(|value| *value > 0.0 && *value <= 1.0).ok_or_else(wrong)
 }

@@ -25,6 +25,7 @@ mod ping;
 mod reload;
 mod second_instance;
 mod show_link;
+mod steady_load;
 mod tcp;
 mod termination;
 mod ttl;
