@@ -124,6 +124,7 @@ impl Engine {
     /// Forgets what was sent and what is still to be sent, within the phase.
     pub fn unload(&mut self) {
         self.lanes.clear();
+        self.series.unload();
     }
 
     /// Puts other flows in the place of all there are; the next thing to do is to [`begin`](Self::begin) a phase.

@@ -20,6 +20,11 @@ impl Series {
         self.seconds.clear();
     }
 
+    /// What was sent counts from 0 again, within the phase.
+    pub(super) fn unload(&mut self) {
+        self.sent = 0;
+    }
+
     /// All whole seconds so far, and the last part of the phase once it is over.
     pub(super) fn seconds(&self) -> &[Second] {
         &self.seconds
@@ -83,6 +88,9 @@ mod tests {
         let found: Vec<_> = series.seconds().iter().map(|s| (s.at_s, s.sent, s.received)).collect();
         assert_eq!(found, [(1.0, 100, 90), (2.0, 100, 90), (2.5, 50, 45)]);
         assert!(series.latency_ns()[0] > 20_000, "of the last part only");
+        series.unload();
+        series.roll(7 + 4 * SECOND_NS, false, [5, 300, 0], &mut recent);
+        assert_eq!(series.seconds().last().map(|second| second.sent), Some(5));
         series.clear();
         assert!(series.seconds().is_empty());
     }
