@@ -144,7 +144,7 @@ impl Ports {
             ports.clashes += u64::from(!taken.insert(*external));
             if let Some(previous) = previous {
                 ports.successive += u64::from(port == previous.wrapping_add(1));
-                steps.push(port.wrapping_sub(previous));
+                steps.push(i32::from(port) - i32::from(previous));
             }
             let (low, high) = ports.range.unwrap_or((port, port));
             ports.range = Some((low.min(port), high.max(port)));
@@ -156,7 +156,9 @@ impl Ports {
         if let Some((low, high)) = ports.range {
             let width = u32::from(high - low) + 1;
             ports.spread = ChiSquare::even(chosen.iter().map(|port| u32::from(port - low)), width);
-            let steps = steps.iter().map(|step| u32::from(*step) % width);
+            // Around the range: from the highest port to the lowest is one step.
+            let around = |step: &i32| step.rem_euclid(width as i32) as u32;
+            let steps = steps.iter().map(around);
             ports.steps = ChiSquare::even(steps, width);
         }
         ports
