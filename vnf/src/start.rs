@@ -95,7 +95,8 @@ pub fn start(settings: Settings, running: RunningConfig) -> anyhow::Result<Contr
         rings: Arc::clone(&worker.rings),
         counters: Arc::clone(&worker.counters),
     });
-    let nat_log = NatLog::start(sources.collect(), clock).context("cannot start a thread")?;
+    let nat_log = NatLog::start(sources.collect(), clock, settings.vrfs.clone())
+        .context("cannot start a thread")?;
     nat_log.configure(&settings);
     let workers = workers
         .into_iter()

@@ -522,3 +522,55 @@ fn the_number_of_packet_buffers_may_be_said() {
     assert_eq!(settings.to_json()["dpdk"]["packet_buffers"], 131_072);
     assert!(parse(&format!("[dpdk]\npacket_buffers = 100\n{port}")).is_err());
 }
+
+#[test]
+fn vrfs_keep_addresses_apart_and_are_those_of_interfaces() {
+    let port = |lines: &str| port(&format!("vrf = \"red\"\n{lines}"));
+    parse(&port("addresses = [\"10.0.0.9/24\"]")).unwrap();
+    let settings = parse(&port(
+        "addresses = [\"10.0.0.9/24\"]\nnat = \"internal\"\n\
+         [[route]]\nvrf = \"red\"\nprefix = \"0.0.0.0/0\"\nnext_hops = [\"10.0.0.1\"]",
+    ))
+    .unwrap();
+    let route = settings.routes.last().unwrap();
+    assert_eq!((route.vrf, route.next_hops[0].interface), (1, 2));
+    assert_eq!(settings.vrfs.name(1), "red");
+    refuses(
+        &with("[[route]]\nvrf = \"green\"\nprefix = \"172.16.0.0/12\"\ndiscard = true\n"),
+        "route[172.16.0.0/12].vrf: found \"green\", expected the VRF of a port or VLAN: \"default\"",
+    );
+    refuses(
+        &port(
+            "[[route]]\nvrf = \"red\"\nprefix = \"172.16.0.0/12\"\n\
+             next_hops = [\"198.51.100.7\"]\nnext_hop_vrf = \"blue\"",
+        ),
+        "route[172.16.0.0/12].next_hop_vrf: found \"blue\", expected the VRF of a port or VLAN: \"default\" or \"red\"",
+    );
+    refuses(
+        &port(
+            "[[route]]\nvrf = \"red\"\nprefix = \"172.16.0.0/12\"\nnext_hops = [\"198.51.100.7\"]",
+        ),
+        "route[172.16.0.0/12].next_hops: found \"198.51.100.7\", expected an address in the subnet of a port or VLAN of VRF \"red\"",
+    );
+    refuses(
+        &port("[[route]]\nvrf = \"red\"\nprefix = \"172.16.0.0/12\"\nnext_hop_vrf = \"red\""),
+        "route[172.16.0.0/12].next_hop_vrf: found \"red\", expected another VRF than the route's own",
+    );
+    refuses(
+        &port(
+            "[[route]]\nvrf = \"red\"\nprefix = \"172.16.0.0/12\"\nnext_hop_vrf = \"default\"\ndiscard = true",
+        ),
+        "route[172.16.0.0/12].discard: found true, expected false where there is a next_hop_vrf",
+    );
+    refuses(
+        &port("nat = \"external\""),
+        "port[x].nat: found \"external\", expected all external ports in one VRF, as in \"default\" before",
+    );
+    let ports = (0..64).map(|n| {
+        format!("[[port]]\nname = \"p{n}\"\ndevice = \"net_null{}\"\nvrf = \"v{n}\"\n", n + 9)
+    });
+    refuses(
+        &with(&ports.collect::<String>()),
+        "port[p63].vrf: found \"v63\", expected at most 64 VRFs, the default one among them",
+    );
+}

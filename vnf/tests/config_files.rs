@@ -25,12 +25,12 @@ fn the_contract_s_configuration_is_accepted_but_for_what_no_file_can_hold() {
     let settings = config::parse("vnf.toml", &text).unwrap();
     assert_eq!(settings.warnings, []);
     let names = settings.interfaces.iter().map(|port| &*port.name).collect::<Vec<_>>();
-    assert_eq!(names, ["lan", "wan", "guests"]);
+    assert_eq!(names, ["lan", "wan", "customer", "guests"]);
     let lan = &settings.interfaces[0];
     assert_eq!((lan.port, lan.vlan, lan.mtu), (0, None, 1500));
     assert_eq!((lan.nat, lan.acl_in, lan.acl_out), (Some(NatRole::Internal), Some(0), Some(1)));
     assert_eq!(lan.mac, Some([2, 0, 0, 0, 0, 1]));
-    let guests = &settings.interfaces[2];
+    let guests = &settings.interfaces[3];
     assert_eq!((guests.port, guests.vlan), (0, Some(100)));
     assert_eq!(settings.routes[0].next_hops[0].interface, 1);
     assert_eq!(settings.neighbors[0].interface, 1);

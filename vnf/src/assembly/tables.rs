@@ -9,11 +9,11 @@ use thiserror::Error;
 
 use crate::acl::{AclTable, CompileError, RuleSet};
 use crate::config::{InterfaceSettings, NatLog, Settings};
-use crate::engine::ids::{InterfaceId, PortId};
+use crate::engine::ids::{InterfaceId, PortId, VrfId};
 use crate::engine::interfaces::{Interface, InterfaceTable};
 use crate::engine::tables::Tables;
-use crate::forward::RouteTable;
 use crate::forward::route_table::{Gateway, RouteTarget, TooManyTargets};
+use crate::forward::{RouteTable, Vrfs};
 use crate::nat::NatTable;
 use crate::neighbor::{NeighborTable, NextHop};
 use crate::session::{Limits, Timeouts};
@@ -95,6 +95,7 @@ impl Builder {
             vlan: interface.vlan.unwrap_or(0),
             mac: interface.mac.map_or(self.port_macs[interface.port], MacAddr),
             mtu: interface.mtu,
+            vrf: VrfId(interface.vrf as u8),
             nat: interface.nat,
             acl_in: interface.acl_in,
             acl_out: interface.acl_out,
@@ -120,8 +121,14 @@ fn same_addresses(old: &[InterfaceSettings], new: &[InterfaceSettings]) -> bool 
 }
 
 /// Own addresses, then connected subnets, then configured routes: of several routes for one prefix the first counts.
-fn routes(settings: &Settings) -> Result<RouteTable, TooManyTargets> {
-    let interfaces = || settings.interfaces.iter().zip(0u8..);
+fn routes(settings: &Settings) -> Result<Vrfs, TooManyTargets> {
+    let tables = (0..settings.vrfs.count()).map(|vrf| vrf_routes(settings, vrf).map(Arc::new));
+    Ok(Vrfs::new(tables.collect::<Result<_, _>>()?))
+}
+
+fn vrf_routes(settings: &Settings, vrf: usize) -> Result<RouteTable, TooManyTargets> {
+    let interfaces =
+        || settings.interfaces.iter().zip(0u8..).filter(move |(own, _)| own.vrf == vrf);
     let addresses = || {
         interfaces().flat_map(|(settings, interface)| {
             settings.addresses.iter().map(move |net| (*net, interface))
@@ -131,15 +138,16 @@ fn routes(settings: &Settings) -> Result<RouteTable, TooManyTargets> {
         .map(|(net, interface)| (IpNet::from(net.addr()), RouteTarget::Local { interface }));
     let connected =
         addresses().map(|(net, interface)| (net.trunc(), RouteTarget::Connected { interface }));
-    let configured = settings.routes.iter().map(|route| {
+    let configured = settings.routes.iter().filter(|route| route.vrf == vrf).map(|route| {
         let gateways: Vec<Gateway> = route
             .next_hops
             .iter()
             .map(|hop| Gateway { address: hop.address, interface: hop.interface as u8 })
             .collect();
-        let target = match gateways.is_empty() {
-            true => RouteTarget::Discard,
-            false => RouteTarget::Gateways(gateways),
+        let target = match route.next_hop_vrf {
+            _ if !gateways.is_empty() => RouteTarget::Gateways(gateways),
+            Some(other) => RouteTarget::Vrf(VrfId(other as u8)),
+            None => RouteTarget::Discard,
         };
         (route.prefix, target)
     });

@@ -12,6 +12,7 @@ use super::order::{Choice, STRIDE};
 use super::rig::{CHECKSUM, Rig};
 use super::scenario::{PEER_MAC, Scenario};
 use crate::config::NatRole;
+use crate::engine::ids::VrfId;
 use crate::engine::meta::{Direction, Family, FlowKey};
 use crate::forward::RouteTarget;
 use crate::wire::checksum::Sum;
@@ -48,9 +49,8 @@ impl Traffic {
                 u32::from(net.network()) | random.random::<u32>() & u32::from(net.hostmask());
             let sane = ipv4::address::may_be_forwarded_to(address.to_be_bytes())
                 && ipv4::address::may_send(address.to_be_bytes());
-            let route = tables
-                .routes
-                .target(tables.routes.lookup(std::net::Ipv4Addr::from(address).into()));
+            let destination = std::net::Ipv4Addr::from(address).into();
+            let route = tables.routes.find(VrfId::DEFAULT, destination);
             let outside = |interface: u8| {
                 tables.interfaces.role(crate::engine::ids::InterfaceId(interface))
                     == Some(NatRole::External)
@@ -168,6 +168,7 @@ impl Traffic {
             destination_port: self.remote_port,
             protocol: protocol::UDP,
             family: Family::Ipv4,
+            vrf: VrfId::DEFAULT,
         }
     }
 

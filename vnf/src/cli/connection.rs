@@ -54,6 +54,9 @@ impl Connection {
 /// Which sessions or mappings are meant.
 #[derive(Args, Debug, Serialize)]
 pub(super) struct FilterArguments {
+    /// Only this VRF
+    #[arg(long, value_name = "NAME")]
+    vrf: Option<String>,
     /// Only this internal host
     #[arg(long, value_name = "ADDRESS")]
     host: Option<IpAddr>,

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::config::VrfNames;
+
 /// A table whose columns are as wide as their widest cell.
 pub(super) struct Table {
     /// Heading, and whether the column holds numbers and is aligned to the right.
@@ -22,6 +24,16 @@ impl Table {
     /// Adds a row with one cell for each heading.
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.into());
+    }
+
+    /// Adds a column with the VRF of each row, where one of them is not the default one.
+    pub(super) fn vrfs<'a>(&mut self, vrfs: impl Iterator<Item = &'a String> + Clone) {
+        if vrfs.clone().any(|vrf| vrf != VrfNames::default().name(0)) {
+            self.columns.push(("VRF", false));
+            for (row, vrf) in self.rows.iter_mut().zip(vrfs) {
+                row.push(vrf.clone());
+            }
+        }
     }
 
     /// Whether there is anything below the headings.

@@ -41,13 +41,13 @@ enum What {
     /// Tables and packet buffer pools
     Memory,
     /// Neighbours and their MAC addresses
-    Neighbors,
+    Neighbors(VrfArguments),
     /// External addresses and their ports in use
     Pool,
     /// Ports with their counters
-    Ports,
+    Ports(VrfArguments),
     /// Routes
-    Routes,
+    Routes(VrfArguments),
     /// Flows
     Sessions(ListArguments),
     /// What is running
@@ -67,6 +67,9 @@ struct ListArguments {
 
 #[derive(Args, Debug)]
 struct HostArguments {
+    /// Only this VRF
+    #[arg(long, value_name = "NAME")]
+    vrf: Option<String>,
     /// Only this internal host
     #[arg(long, value_name = "ADDRESS")]
     host: Option<IpAddr>,
@@ -75,25 +78,40 @@ struct HostArguments {
     limit: Option<usize>,
 }
 
+/// Which rows are meant.
+#[derive(Args, Debug, Serialize)]
+struct VrfArguments {
+    /// Only this VRF
+    #[arg(long, value_name = "NAME")]
+    vrf: Option<String>,
+}
+
 pub(super) async fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<()> {
     let view = View { connection: arguments.connection, out };
     match arguments.what {
         What::Acl => view.whole("/v1/acl", |lists: &Vec<AclRow>| acl_tables(lists)).await,
         What::Config => view.whole("/v1/config", |c: &RunningConfig| c.text.clone()).await,
         What::Drops => view.whole("/v1/drops", drops_table).await,
-        What::Hosts(HostArguments { host, limit }) => {
-            view.part("/v1/hosts", HostQuery { host }, limit, hosts_table).await
+        What::Hosts(HostArguments { vrf, host, limit }) => {
+            view.part("/v1/hosts", HostQuery { vrf, host }, limit, hosts_table).await
         }
         What::Mappings(ListArguments { filter, limit }) => {
             view.part("/v1/mappings", filter, limit, mappings_table).await
         }
         What::Memory => view.whole("/v1/memory", |rows: &Vec<MemoryRow>| memory_table(rows)).await,
-        What::Neighbors => {
-            view.whole("/v1/neighbors", |rows: &Vec<NeighborRow>| neighbors_table(rows)).await
+        What::Neighbors(vrf) => {
+            let path = resource("/v1/neighbors", &vrf)?;
+            view.whole(&path, |rows: &Vec<NeighborRow>| neighbors_table(rows)).await
         }
         What::Pool => view.whole("/v1/pool", |rows: &Vec<PoolRow>| pool_table(rows)).await,
-        What::Ports => view.whole("/v1/ports", |rows: &Vec<PortRow>| ports_table(rows)).await,
-        What::Routes => view.whole("/v1/routes", |rows: &Vec<RouteRow>| routes_table(rows)).await,
+        What::Ports(vrf) => {
+            let path = resource("/v1/ports", &vrf)?;
+            view.whole(&path, |rows: &Vec<PortRow>| ports_table(rows)).await
+        }
+        What::Routes(vrf) => {
+            let path = resource("/v1/routes", &vrf)?;
+            view.whole(&path, |rows: &Vec<RouteRow>| routes_table(rows)).await
+        }
         What::Sessions(ListArguments { filter, limit }) => {
             view.part("/v1/sessions", filter, limit, sessions_table).await
         }
@@ -155,6 +173,7 @@ struct ListQuery<F> {
 
 #[derive(Serialize)]
 struct HostQuery {
+    vrf: Option<String>,
     host: Option<IpAddr>,
 }
 

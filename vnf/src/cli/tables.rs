@@ -68,6 +68,7 @@ pub(super) fn hosts_table(rows: &[HostRow]) -> String {
             row.blocks.join(" "),
         ]);
     }
+    table.vrfs(rows.iter().map(|row| &row.vrf));
     table.render()
 }
 
@@ -88,6 +89,7 @@ pub(super) fn mappings_table(rows: &[MappingRow]) -> String {
             row.worker.to_string(),
         ]);
     }
+    table.vrfs(rows.iter().map(|row| &row.vrf));
     table.render()
 }
 
@@ -110,6 +112,7 @@ pub(super) fn neighbors_table(rows: &[NeighborRow]) -> String {
         let mac = or_dash(row.mac.as_ref());
         table.row([row.address.clone(), mac, row.port.clone(), row.state.clone()]);
     }
+    table.vrfs(rows.iter().map(|row| &row.vrf));
     table.render()
 }
 
@@ -151,6 +154,7 @@ pub(super) fn ports_table(rows: &[PortRow]) -> String {
             (row.rx_errors + row.tx_errors).to_string(),
         ]);
     }
+    table.vrfs(rows.iter().map(|row| &row.vrf));
     table.render()
 }
 
@@ -158,12 +162,16 @@ pub(super) fn routes_table(rows: &[RouteRow]) -> String {
     let mut table = Table::new("PREFIX NEXT-HOPS PORT ORIGIN");
     for row in rows {
         let next_hops = match (row.next_hops.is_empty(), &row.port) {
-            (true, None) => "discard".to_owned(),
+            (true, None) => row
+                .next_hop_vrf
+                .as_ref()
+                .map_or_else(|| "discard".to_owned(), |other| format!("looked up in VRF {other}")),
             (true, Some(_)) => "-".to_owned(),
             (false, _) => row.next_hops.join(" "),
         };
         table.row([row.prefix.clone(), next_hops, or_dash(row.port.as_ref()), row.origin.clone()]);
     }
+    table.vrfs(rows.iter().map(|row| &row.vrf));
     table.render()
 }
 
@@ -188,6 +196,7 @@ pub(super) fn sessions_table(rows: &[SessionRow]) -> String {
             row.worker.to_string(),
         ]);
     }
+    table.vrfs(rows.iter().map(|row| &row.vrf));
     table.render()
 }
 

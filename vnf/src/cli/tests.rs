@@ -126,12 +126,15 @@ fn humans_are_told_where_a_list_was_cut() {
 #[test]
 fn filters_travel_in_the_query() {
     let bench = Bench::new();
-    bench.run("clear sessions --host fd00:a::2 --protocol icmpv6 --port 7").expect("an answer");
+    bench
+        .run("clear sessions --vrf red --host fd00:a::2 --protocol icmpv6 --port 7")
+        .expect("an answer");
     let memory = bench.fake.memory.lock().expect("unpoisoned");
-    let filter = memory.filters[0];
+    let filter = &memory.filters[0];
     assert_eq!(filter.host.map(|host| host.to_string()).as_deref(), Some("fd00:a::2"));
     assert_eq!(filter.protocol.map(|protocol| protocol.0), Some(58));
     assert_eq!(filter.port, Some(7));
+    assert_eq!(filter.vrf.as_deref(), Some("red"));
 }
 
 #[test]

@@ -50,6 +50,7 @@ fn table(who: &Who) -> String {
     for holder in &who.holders {
         table.row([holder.protocol.clone(), holder.internal.clone(), how(holder)]);
     }
+    table.vrfs(who.holders.iter().map(|holder| &holder.vrf));
     table.render()
 }
 

@@ -178,10 +178,12 @@ fn bare(path: &str) -> String {
 /// Keys that make a table unique, tried in order.
 const IDENTITIES: &[&[&str]] = &[
     &["name"],
+    &["vrf", "prefix"],
     &["prefix"],
     &["port", "address"],
     &["protocol", "external"],
     &["external"],
+    &["vrf", "source", "destination"],
     &["source", "destination"],
 ];
 
@@ -193,11 +195,13 @@ const RESTART_KEYS: &[&str] = &[
     "port.device",
     "port.mac",
     "port.mtu",
+    "port.vrf",
     "vlan",
     "vlan.id",
     "vlan.mac",
     "vlan.mtu",
     "vlan.port",
+    "vlan.vrf",
 ];
 
 /// Sections read at start only.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::section::acl::{show_action, show_protocol, show_tcp_flags};
 use super::settings::{
     AclSettings, Addresses, Allocation, Filtering, Hugepages, Idle, InterfaceSettings, Mapping,
-    Nat44Settings, NatLog, NatRole, RuleSettings, SessionSettings, Settings,
+    Nat44Settings, NatLog, NatRole, RuleSettings, Settings,
 };
 use super::values::{show_duration, show_mac, show_net, show_ports, show_range};
 
@@ -42,11 +42,11 @@ impl Settings {
             "management": { "socket": self.management.socket },
             "port": ports.iter().enumerate().map(port).collect::<Vec<_>>(),
             "vlan": vlans.iter().map(vlan).collect::<Vec<_>>(),
-            "route": self.routes.iter().map(|route| json!({
+            "route": self.routes.iter().map(|route| self.in_vrf(route.vrf, route.next_hop_vrf, json!({
                 "prefix": route.prefix,
                 "next_hops": route.next_hops.iter().map(|hop| hop.address).collect::<Vec<_>>(),
-                "discard": route.next_hops.is_empty(),
-            })).collect::<Vec<_>>(),
+                "discard": route.next_hops.is_empty() && route.next_hop_vrf.is_none(),
+            }))).collect::<Vec<_>>(),
             "neighbor": self.neighbors.iter().map(|neighbor| json!({
                 "port": self.interfaces[neighbor.interface].name,
                 "address": neighbor.address,
@@ -64,7 +64,7 @@ impl Settings {
             settings["management"]["http"] = json!(http);
         }
         if let Some(settings_nat) = &self.nat44 {
-            settings["nat44"] = nat44(settings_nat, &self.sessions);
+            settings["nat44"] = self.nat44(settings_nat);
         }
         settings
     }
@@ -88,6 +88,7 @@ impl Settings {
                 NatRole::Internal => "internal",
             });
         }
+        own = self.in_vrf(interface.vrf, None, own);
         for (key, acl) in [("acl_in", interface.acl_in), ("acl_out", interface.acl_out)] {
             if let Some(acl) = acl {
                 own[key] = json!(self.acls[acl].name);
@@ -95,71 +96,84 @@ impl Settings {
         }
         own
     }
-}
 
-fn nat44(nat44: &Nat44Settings, sessions: &SessionSettings) -> Value {
-    let timeouts = &sessions.timeouts;
-    let mut settings = json!({
-        "pool": nat44.pool.iter().map(show_range).collect::<Vec<_>>(),
-        "port_range": show_ports(&nat44.port_range),
-        "mapping": match nat44.mapping {
-            Mapping::AddressAndPortDependent => "address-and-port-dependent",
-            Mapping::EndpointIndependent => "endpoint-independent",
-        },
-        "filtering": match nat44.filtering {
-            Filtering::AddressAndPortDependent => "address-and-port-dependent",
-            Filtering::AddressDependent => "address-dependent",
-            Filtering::EndpointIndependent => "endpoint-independent",
-        },
-        "allocation": match nat44.allocation {
-            Allocation::Deterministic => "deterministic",
-            Allocation::Dynamic => "dynamic",
-            Allocation::PortBlocks => "port-blocks",
-        },
-        "port_block_size": nat44.port_block_size,
-        "max_blocks_per_host": nat44.max_blocks_per_host,
-        "hairpinning": nat44.hairpinning,
-        "reuse_hold": show_duration(nat44.reuse_hold),
-        "max_held_ports": nat44.max_held_ports,
-        "max_sessions": sessions.max_sessions,
-        "max_sessions_per_host": sessions.max_sessions_per_host,
-        "new_sessions_per_host": sessions.new_sessions_per_host,
-        "tcp_mss_clamp": nat44.tcp_mss_clamp,
-        "log": match nat44.log {
-            NatLog::Blocks => "blocks",
-            NatLog::None => "none",
-            NatLog::Sessions => "sessions",
-        },
-        "log_file": nat44.log_file,
-        "journal": nat44.journal.as_deref().unwrap_or(Path::new("none")),
-        "timeouts": {
-            "udp": show_duration(timeouts.udp),
-            "tcp_established": show_duration(timeouts.tcp_established),
-            "tcp_transitory": show_duration(timeouts.tcp_transitory),
-            "icmp": show_duration(timeouts.icmp),
-        },
-        "static": nat44.statics.iter().map(|one| json!({
-            "external": one.external,
-            "internal": one.internal,
-        })).collect::<Vec<_>>(),
-        "forward": nat44.forwards.iter().map(|forward| json!({
-            "protocol": show_protocol(Some(forward.protocol)),
-            "external": format!("{}:{}", forward.external, show_ports(&forward.external_ports)),
-            "internal": format!("{}:{}", forward.internal, show_ports(&forward.internal_ports)),
-        })).collect::<Vec<_>>(),
-        "exempt": nat44.exempts.iter().map(|exempt| json!({
-            "source": ipv4_nets(&exempt.source),
-            "destination": ipv4_nets(&exempt.destination),
-        })).collect::<Vec<_>>(),
-    });
-    if let Some(deterministic) = &nat44.deterministic {
-        settings["deterministic"] = json!({
-            "internal": deterministic.internal,
-            "overflow_factor": deterministic.overflow_factor,
-            "reserved_ports": deterministic.reserved_ports.iter().map(show_ports).collect::<Vec<_>>(),
-        });
+    /// Names the VRFs of a table; the default one stays absent.
+    fn in_vrf(&self, vrf: usize, next_hop_vrf: Option<usize>, mut own: Value) -> Value {
+        for (key, vrf) in
+            [("vrf", Some(vrf).filter(|vrf| *vrf != 0)), ("next_hop_vrf", next_hop_vrf)]
+        {
+            if let Some(vrf) = vrf {
+                own[key] = json!(self.vrfs.name(vrf));
+            }
+        }
+        own
     }
-    settings
+
+    fn nat44(&self, nat44: &Nat44Settings) -> Value {
+        let sessions = &self.sessions;
+        let timeouts = &sessions.timeouts;
+        let mut settings = json!({
+            "pool": nat44.pool.iter().map(show_range).collect::<Vec<_>>(),
+            "port_range": show_ports(&nat44.port_range),
+            "mapping": match nat44.mapping {
+                Mapping::AddressAndPortDependent => "address-and-port-dependent",
+                Mapping::EndpointIndependent => "endpoint-independent",
+            },
+            "filtering": match nat44.filtering {
+                Filtering::AddressAndPortDependent => "address-and-port-dependent",
+                Filtering::AddressDependent => "address-dependent",
+                Filtering::EndpointIndependent => "endpoint-independent",
+            },
+            "allocation": match nat44.allocation {
+                Allocation::Deterministic => "deterministic",
+                Allocation::Dynamic => "dynamic",
+                Allocation::PortBlocks => "port-blocks",
+            },
+            "port_block_size": nat44.port_block_size,
+            "max_blocks_per_host": nat44.max_blocks_per_host,
+            "hairpinning": nat44.hairpinning,
+            "reuse_hold": show_duration(nat44.reuse_hold),
+            "max_held_ports": nat44.max_held_ports,
+            "max_sessions": sessions.max_sessions,
+            "max_sessions_per_host": sessions.max_sessions_per_host,
+            "new_sessions_per_host": sessions.new_sessions_per_host,
+            "tcp_mss_clamp": nat44.tcp_mss_clamp,
+            "log": match nat44.log {
+                NatLog::Blocks => "blocks",
+                NatLog::None => "none",
+                NatLog::Sessions => "sessions",
+            },
+            "log_file": nat44.log_file,
+            "journal": nat44.journal.as_deref().unwrap_or(Path::new("none")),
+            "timeouts": {
+                "udp": show_duration(timeouts.udp),
+                "tcp_established": show_duration(timeouts.tcp_established),
+                "tcp_transitory": show_duration(timeouts.tcp_transitory),
+                "icmp": show_duration(timeouts.icmp),
+            },
+            "static": nat44.statics.iter().map(|one| self.in_vrf(one.vrf, None, json!({
+                "external": one.external,
+                "internal": one.internal,
+            }))).collect::<Vec<_>>(),
+            "forward": nat44.forwards.iter().map(|forward| self.in_vrf(forward.vrf, None, json!({
+                "protocol": show_protocol(Some(forward.protocol)),
+                "external": format!("{}:{}", forward.external, show_ports(&forward.external_ports)),
+                "internal": format!("{}:{}", forward.internal, show_ports(&forward.internal_ports)),
+            }))).collect::<Vec<_>>(),
+            "exempt": nat44.exempts.iter().map(|exempt| self.in_vrf(exempt.vrf, None, json!({
+                "source": ipv4_nets(&exempt.source),
+                "destination": ipv4_nets(&exempt.destination),
+            }))).collect::<Vec<_>>(),
+        });
+        if let Some(deterministic) = &nat44.deterministic {
+            settings["deterministic"] = json!({
+                "internal": deterministic.internal,
+                "overflow_factor": deterministic.overflow_factor,
+                "reserved_ports": deterministic.reserved_ports.iter().map(show_ports).collect::<Vec<_>>(),
+            });
+        }
+        settings
+    }
 }
 
 fn acl(acl: &AclSettings) -> Value {

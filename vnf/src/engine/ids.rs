@@ -40,6 +40,24 @@ impl InterfaceId {
     }
 }
 
+/// A virtual routing table, in the order in which the configuration's interfaces name them.
+#[derive(
+    Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, zerocopy::FromZeros,
+)]
+#[repr(transparent)]
+pub struct VrfId(pub u8);
+
+impl VrfId {
+    /// The one of interfaces that name none.
+    pub const DEFAULT: Self = Self(0);
+
+    /// The VRF as an index.
+    #[inline]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 /// An entry of the neighbour table: where a packet goes next.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct NextHopId(pub u16);

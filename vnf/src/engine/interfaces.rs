@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::ids::{InterfaceId, PortId};
+use super::ids::{InterfaceId, PortId, VrfId};
 use crate::config::NatRole;
 use crate::wire::ethernet::MacAddr;
 
@@ -23,6 +23,8 @@ pub struct Interface {
     pub mac: MacAddr,
     /// The largest IP packet in octets.
     pub mtu: u16,
+    /// Its virtual routing table.
+    pub vrf: VrfId,
     /// Its side of the NAT.
     pub nat: Option<NatRole>,
     /// The ACL for packets that enter here.

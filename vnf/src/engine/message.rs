@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossbeam::queue::ArrayQueue;
 use dpdk_bindings::mbuf::Mbuf;
 
-use super::ids::{InterfaceId, PortId};
+use super::ids::{InterfaceId, PortId, VrfId};
 use super::meta::Direction;
 use super::record::{RECORDS, Record};
 use super::tables::Tables;
@@ -15,6 +15,7 @@ use crate::engine::meta::FlowKey;
 use crate::nat::ExternalPorts;
 use crate::nat::external_ports::AddressUsage;
 use crate::nat::leases::Lease;
+use crate::nat::table::{Internal, InternalEndpoint};
 use crate::session::refusals::Refusal;
 use crate::wire::ethernet::MacAddr;
 
@@ -142,6 +143,8 @@ impl<R> Page<R> {
 /// Which sessions, mappings or hosts are meant; what is absent admits everything.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Filter {
+    /// The internal host's VRF.
+    pub vrf: Option<VrfId>,
     /// The internal host's address.
     pub host: Option<IpAddr>,
     /// The IP protocol.
@@ -179,7 +182,7 @@ pub struct MappingRecord {
     /// IP protocol number.
     pub protocol: u8,
     /// The internal endpoint.
-    pub internal: (u32, u16),
+    pub internal: InternalEndpoint,
     /// The external endpoint.
     pub external: (u32, u16),
     /// Sessions through it.
@@ -191,8 +194,8 @@ pub struct MappingRecord {
 /// One internal host, as a list tells of it.
 #[derive(Clone, Copy, Debug)]
 pub struct HostRecord {
-    /// Its address.
-    pub internal: u32,
+    /// Who it is.
+    pub internal: Internal,
     /// The external address it is paired with; zero without dynamic mappings.
     pub external: u32,
     /// Its translated sessions.
@@ -251,7 +254,7 @@ pub struct HolderRecord {
     /// IP protocol number.
     pub protocol: u8,
     /// The internal endpoint.
-    pub internal: (u32, u16),
+    pub internal: InternalEndpoint,
     /// Milliseconds for which the endpoint still rests; `None`: the mapping is in use.
     pub rests_ms: Option<u32>,
 }

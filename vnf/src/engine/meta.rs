@@ -1,6 +1,6 @@
 //! What the stages know about one packet: a cache line.
 
-use super::ids::{InterfaceId, NextHopId, SessionId};
+use super::ids::{InterfaceId, NextHopId, SessionId, VrfId};
 use crate::wire::protocol;
 
 /// The address family of a packet.
@@ -31,6 +31,8 @@ pub struct FlowKey {
     pub protocol: u8,
     /// Address family.
     pub family: Family,
+    /// The VRF in which the addresses mean something.
+    pub vrf: VrfId,
 }
 
 impl FlowKey {
@@ -39,7 +41,7 @@ impl FlowKey {
         self.protocol == protocol::ICMP && self.destination_port == 0
     }
 
-    /// The key of the packets that answer this one.
+    /// The key of the packets that answer this one, in the same VRF.
     pub fn reversed(&self) -> Self {
         Self {
             source: self.destination,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::ids::Tick;
 use super::message::Rings;
 use crate::config::NatLog;
+use crate::nat::table::InternalEndpoint;
 
 /// What happened to a translated session, or to a port block.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,7 +26,7 @@ pub struct Record {
     /// When.
     pub at: Tick,
     /// The internal endpoint; of a block the host, with port 0.
-    pub internal: (u32, u16),
+    pub internal: InternalEndpoint,
     /// The external endpoint; of a block its first port.
     pub external: (u32, u16),
     /// Sessions that share the external endpoint from now on; `None` where the configuration fixes it.

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use super::ids::{InterfaceId, VrfId};
 use super::interfaces::InterfaceTable;
 use crate::acl::AclTable;
 use crate::config::NatLog;
-use crate::forward::RouteTable;
+use crate::forward::Vrfs;
 use crate::nat::NatTable;
 use crate::neighbor::NeighborTable;
 use crate::session::{Limits, Timeouts};
@@ -22,8 +23,8 @@ pub struct Tables {
     pub nat: Arc<NatTable>,
     /// Access control lists.
     pub acl: Arc<AclTable>,
-    /// Routes, own addresses among them.
-    pub routes: Arc<RouteTable>,
+    /// Routes by VRF, own addresses among them.
+    pub routes: Arc<Vrfs>,
     /// Neighbours.
     pub neighbors: Arc<NeighborTable>,
     /// Session timeouts.
@@ -32,4 +33,15 @@ pub struct Tables {
     pub limits: Limits,
     /// What is put on record about translations.
     pub log: NatLog,
+}
+
+impl Tables {
+    /// The VRF of an interface; a hairpinned packet is on the external side.
+    #[inline]
+    pub fn vrf(&self, interface: InterfaceId) -> VrfId {
+        if interface == InterfaceId::HAIRPIN {
+            return self.nat.external_vrf();
+        }
+        self.interfaces.find(interface).map_or(VrfId::DEFAULT, |interface| interface.vrf)
+    }
 }

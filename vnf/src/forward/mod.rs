@@ -2,6 +2,7 @@
 
 pub mod route_table;
 mod stale_use;
+pub mod vrfs;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -17,6 +18,7 @@ use crate::wire::protocol;
 
 pub use route_table::{RouteTable, RouteTarget};
 use stale_use::StaleUse;
+pub use vrfs::Vrfs;
 
 /// The forwarding stage.
 #[derive(Debug, Default)]
@@ -174,15 +176,14 @@ fn admit(
     }
 }
 
-/// Finds where a packet goes: sets its next hop and egress, and returns the neighbour's address where the neighbour has
+/// Finds where a packet goes from its key's VRF: sets its next hop and egress, and returns the neighbour's address where the neighbour has
 /// no number yet.
 ///
 /// # Errors
 /// The verdict about a packet that goes nowhere.
 pub fn route(meta: &mut Meta, key: &FlowKey, tables: &Tables) -> Result<Option<IpAddr>, Verdict> {
     let destination = destination(key);
-    let target = tables.routes.target(tables.routes.lookup(destination));
-    let (interface, address) = match target {
+    let (interface, address) = match tables.routes.find(key.vrf, destination) {
         Some(RouteTarget::Local { .. }) => {
             (meta.next_hop, meta.egress) = (NextHopId::LOCAL, InterfaceId::NONE);
             return Ok(None);
@@ -197,7 +198,9 @@ pub fn route(meta: &mut Meta, key: &FlowKey, tables: &Tables) -> Result<Option<I
             let gateway = &gateways[flow_hash(key) as usize % gateways.len()];
             (gateway.interface, gateway.address)
         }
-        Some(RouteTarget::Discard) => return Err(Verdict::Drop(DropReason::NoRoute)),
+        Some(RouteTarget::Discard | RouteTarget::Vrf(_)) => {
+            return Err(Verdict::Drop(DropReason::NoRoute));
+        }
         None => return Err(Verdict::Reject(Rejection::NetworkUnreachable, DropReason::NoRoute)),
     };
     meta.egress = InterfaceId(interface);
@@ -214,7 +217,28 @@ fn is_broadcast(interface: InterfaceId, destination: IpAddr, tables: &Tables) ->
 /// Whether an address can only stand in the source of a packet that was made up: one of the VNF's own, or the NAT's.
 pub fn is_own_source(key: &FlowKey, tables: &Tables) -> bool {
     is_local(&key.reversed(), tables)
-        || key.family == Family::Ipv4 && tables.nat.is_external(key.source[0])
+        || key.family == Family::Ipv4
+            && tables.nat.is_external(key.source[0])
+            && key.vrf == tables.nat.external_vrf()
+}
+
+/// Whether a packet is for an address of the NAT: the same address may be another host's in a VRF that does not lead to the
+/// external one.
+pub fn reaches_nat(key: &FlowKey, tables: &Tables) -> bool {
+    if key.family != Family::Ipv4 || !tables.nat.is_external(key.destination[0]) {
+        return false;
+    }
+    let external = tables.nat.external_vrf();
+    key.vrf == external
+        || match tables.routes.find(key.vrf, destination(key)) {
+            Some(RouteTarget::Local { interface } | RouteTarget::Connected { interface }) => {
+                tables.vrf(InterfaceId(*interface)) == external
+            }
+            Some(RouteTarget::Gateways(gateways)) => gateways
+                .first()
+                .is_some_and(|gateway| tables.vrf(InterfaceId(gateway.interface)) == external),
+            Some(RouteTarget::Discard | RouteTarget::Vrf(_)) | None => false,
+        }
 }
 
 /// Whether a packet comes from an address that is valid on its link only (RFC 4291 2.5.6).
@@ -224,7 +248,7 @@ pub fn is_from_link_local(key: &FlowKey) -> bool {
 
 /// Whether a packet is for one of the VNF's own addresses.
 pub fn is_local(key: &FlowKey, tables: &Tables) -> bool {
-    let target = tables.routes.target(tables.routes.lookup(destination(key)));
+    let target = tables.routes.find(key.vrf, destination(key));
     matches!(target, Some(RouteTarget::Local { .. }))
 }
 

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::engine::ids::VrfId;
+
 mod ipv4;
 mod ipv6;
 
@@ -28,6 +30,8 @@ pub enum RouteTarget {
         /// Index into `Settings::interfaces`.
         interface: u8,
     },
+    /// Where the destination's packets go from this VRF.
+    Vrf(VrfId),
 }
 
 /// A neighbour that forwards for us.

@@ -9,14 +9,16 @@ use std::sync::Arc;
 
 use super::request::{Cursor, Failure, Filter, Page, Protocol, Reply, Rows};
 use super::view::{Cleared, HostRow, MappingKind, MappingRow, SessionRow};
-use crate::engine::ids::WorkerId;
+use crate::config::VrfNames;
+use crate::engine::ids::{VrfId, WorkerId};
 use crate::engine::message::{self, Command, HostRecord, MappingRecord, Rings, SessionRecord};
 use crate::forward;
 
 /// One kind of list. `R` is what workers tell, `T` what the API shows.
 pub struct List<R, T> {
     command: fn(Box<message::Page<R>>) -> Command,
-    row: fn(WorkerId, &R) -> T,
+    row: fn(WorkerId, &R, &VrfNames) -> T,
+    vrfs: VrfNames,
     /// Lists under way at each worker, the oldest question first.
     waiting: Vec<VecDeque<Waiting<T>>>,
 }
@@ -31,9 +33,11 @@ impl<R, T> List<R, T> {
     fn new(
         workers: usize,
         command: fn(Box<message::Page<R>>) -> Command,
-        row: fn(WorkerId, &R) -> T,
+        row: fn(WorkerId, &R, &VrfNames) -> T,
+        vrfs: &VrfNames,
     ) -> Self {
-        Self { command, row, waiting: (0..workers).map(|_| VecDeque::new()).collect() }
+        let vrfs = vrfs.clone();
+        Self { command, row, vrfs, waiting: (0..workers).map(|_| VecDeque::new()).collect() }
     }
 
     /// Whether a worker was asked that has not answered.
@@ -54,19 +58,23 @@ impl<R, T> List<R, T> {
         page: Page,
         reply: Reply<Rows<T>>,
     ) {
+        let filter = match filter(&page.filter, &self.vrfs) {
+            Ok(filter) => filter,
+            Err(failure) => return reply.settle(Err(failure)),
+        };
         let (worker, from) = place(page.from);
         if worker.index() >= rings.len() {
             return reply.send(Rows { rows, next: None });
         }
         let waiting = Waiting { rows, limit: page.limit, reply };
-        self.ask(rings, worker, from, filter(page.filter), waiting);
+        self.ask(rings, worker, from, filter, waiting);
     }
 
     /// Takes what a worker found, and asks on or answers.
     pub fn found(&mut self, rings: &[Arc<Rings>], worker: WorkerId, page: &message::Page<R>) {
         let queue = self.waiting.get_mut(worker.index());
         let Some(mut waiting) = queue.and_then(VecDeque::pop_front) else { return };
-        waiting.rows.extend(page.rows.iter().map(|record| (self.row)(worker, record)));
+        waiting.rows.extend(page.rows.iter().map(|record| (self.row)(worker, record, &self.vrfs)));
         if page.more && waiting.rows.len() < waiting.limit {
             return self.ask(rings, worker, page.from, page.filter, waiting);
         }
@@ -109,12 +117,12 @@ pub struct Lists {
 
 impl Lists {
     /// Nothing under way at this many workers.
-    pub fn new(workers: usize) -> Self {
+    pub fn new(workers: usize, vrfs: &VrfNames) -> Self {
         Self {
-            hosts: List::new(workers, Command::ListHosts, host_row),
-            mappings: List::new(workers, Command::ListMappings, mapping_row),
-            sessions: List::new(workers, Command::ListSessions, session_row),
-            clears: Clears::default(),
+            hosts: List::new(workers, Command::ListHosts, host_row, vrfs),
+            mappings: List::new(workers, Command::ListMappings, mapping_row, vrfs),
+            sessions: List::new(workers, Command::ListSessions, session_row, vrfs),
+            clears: Clears { vrfs: vrfs.clone(), waiting: VecDeque::new() },
         }
     }
 
@@ -128,8 +136,10 @@ impl Lists {
 }
 
 /// The `clear sessions` under way: one after the other, and each at one worker after the other.
-#[derive(Default)]
-pub struct Clears(VecDeque<Clear>);
+pub struct Clears {
+    vrfs: VrfNames,
+    waiting: VecDeque<Clear>,
+}
 
 struct Clear {
     filter: message::Filter,
@@ -139,13 +149,17 @@ struct Clear {
 
 impl Clears {
     fn is_busy(&self) -> bool {
-        !self.0.is_empty()
+        !self.waiting.is_empty()
     }
 
     /// Ends what the filter admits, once those who asked before have been served.
     pub fn begin(&mut self, rings: &[Arc<Rings>], admits: Filter, reply: Reply<Cleared>) {
-        self.0.push_back(Clear { filter: filter(admits), ended: 0, reply });
-        if self.0.len() == 1 {
+        let filter = match filter(&admits, &self.vrfs) {
+            Ok(filter) => filter,
+            Err(failure) => return reply.settle(Err(failure)),
+        };
+        self.waiting.push_back(Clear { filter, ended: 0, reply });
+        if self.waiting.len() == 1 {
             self.start(rings);
         }
     }
@@ -157,7 +171,7 @@ impl Clears {
         worker: WorkerId,
         mut page: Box<message::Page<SessionRecord>>,
     ) {
-        let Some(clear) = self.0.front_mut() else { return };
+        let Some(clear) = self.waiting.front_mut() else { return };
         clear.ended += std::mem::take(&mut page.count);
         if page.more {
             return self.ask(rings, worker, page);
@@ -167,14 +181,14 @@ impl Clears {
             let page = message::Page::new(0, page.filter, 0);
             return self.ask(rings, next, page);
         }
-        if let Some(done) = self.0.pop_front() {
+        if let Some(done) = self.waiting.pop_front() {
             done.reply.send(Cleared { sessions_ended: done.ended });
         }
         self.start(rings);
     }
 
     fn start(&mut self, rings: &[Arc<Rings>]) {
-        if let Some(clear) = self.0.front() {
+        if let Some(clear) = self.waiting.front() {
             let page = message::Page::new(0, clear.filter, 0);
             self.ask(rings, WorkerId(0), page);
         }
@@ -187,7 +201,7 @@ impl Clears {
         page: Box<message::Page<SessionRecord>>,
     ) {
         if rings[worker.index()].commands.push(Command::Clear(page)).is_err() {
-            if let Some(clear) = self.0.pop_front() {
+            if let Some(clear) = self.waiting.pop_front() {
                 clear.reply.settle(Err(busy(worker)));
             }
             self.start(rings);
@@ -208,12 +222,21 @@ fn place(cursor: Cursor) -> (WorkerId, u32) {
     (WorkerId((cursor.0 >> 32) as u8), cursor.0 as u32)
 }
 
-fn filter(filter: Filter) -> message::Filter {
-    let Filter { host, protocol, port } = filter;
-    message::Filter { host, protocol: protocol.map(|protocol| protocol.0), port }
+/// The same with numbers for names.
+fn filter(filter: &Filter, vrfs: &VrfNames) -> Result<message::Filter, Failure> {
+    let Filter { vrf, host, protocol, port } = filter;
+    let find = |name: &String| {
+        let found = vrfs.find(name).map(|vrf| VrfId(vrf as u8));
+        found.ok_or_else(|| {
+            let known = vrfs.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Failure::Invalid(format!("vrf: no VRF `{name}`; there are: {known}"))
+        })
+    };
+    let vrf = vrf.as_ref().map(find).transpose()?;
+    Ok(message::Filter { vrf, host: *host, protocol: protocol.map(|p| p.0), port: *port })
 }
 
-fn session_row(worker: WorkerId, record: &SessionRecord) -> SessionRow {
+fn session_row(worker: WorkerId, record: &SessionRecord, vrfs: &VrfNames) -> SessionRow {
     let key = &record.key;
     let endpoint =
         |words, port| SocketAddr::new(forward::address(key.family, words), port).to_string();
@@ -233,31 +256,35 @@ fn session_row(worker: WorkerId, record: &SessionRecord) -> SessionRow {
         packets_in,
         bytes_in,
         worker: worker.index(),
+        vrf: vrfs.name(key.vrf.index()).to_owned(),
     }
 }
 
-fn mapping_row(worker: WorkerId, record: &MappingRecord) -> MappingRow {
+fn mapping_row(worker: WorkerId, record: &MappingRecord, vrfs: &VrfNames) -> MappingRow {
+    let (internal, port) = record.internal;
     MappingRow {
         protocol: Protocol(record.protocol).to_string(),
-        internal: ipv4(record.internal),
+        internal: ipv4((internal.address, port)),
         external: ipv4(record.external),
         kind: MappingKind::Dynamic,
         sessions: record.sessions.into(),
         expires_s: Some(record.expires_ms.div_ceil(1000).into()),
         worker: worker.index(),
+        vrf: vrfs.name(internal.vrf.index()).to_owned(),
     }
 }
 
-fn host_row(_: WorkerId, record: &HostRecord) -> HostRow {
+fn host_row(_: WorkerId, record: &HostRecord, vrfs: &VrfNames) -> HostRow {
     let count = record.block_count as usize;
     let known = record.blocks.iter().take(count).map(|(first, last)| format!("{first}-{last}"));
     let more = count.checked_sub(record.blocks.len()).filter(|more| *more > 0);
     HostRow {
-        internal: Ipv4Addr::from(record.internal).to_string(),
+        internal: Ipv4Addr::from(record.internal.address).to_string(),
         external: Ipv4Addr::from(record.external).to_string(),
         sessions: record.sessions.into(),
         mappings: record.mappings.into(),
         blocks: known.chain(more.map(|more| format!("and {more} more"))).collect(),
+        vrf: vrfs.name(record.internal.vrf.index()).to_owned(),
     }
 }
 

@@ -89,7 +89,7 @@ pub struct WhoAnswer {
 }
 
 /// A part of a long list: what to show, from where on, and how much of it at most.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Page {
     /// Which rows are wanted.
     pub filter: Filter,
@@ -113,8 +113,10 @@ pub struct Rows<T> {
 }
 
 /// Which sessions, mappings or hosts are meant; what is absent admits everything.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Filter {
+    /// The name of the internal host's VRF.
+    pub vrf: Option<String>,
     /// The internal host's address.
     pub host: Option<IpAddr>,
     /// The IP protocol.

@@ -86,6 +86,8 @@ pub struct PortRow {
     pub rx_errors: u64,
     /// Packets that the device failed to transmit.
     pub tx_errors: u64,
+    /// The VRF that it belongs to.
+    pub vrf: String,
 }
 
 /// One worker: a row of `vnf show workers`.
@@ -172,6 +174,8 @@ pub struct SessionRow {
     pub bytes_in: u64,
     /// The worker that owns the session.
     pub worker: usize,
+    /// The VRF of the internal side.
+    pub vrf: String,
 }
 
 /// Where a mapping comes from.
@@ -201,6 +205,8 @@ pub struct MappingRow {
     pub expires_s: Option<u64>,
     /// The worker that owns the mapping.
     pub worker: usize,
+    /// The VRF of the internal side.
+    pub vrf: String,
 }
 
 /// One internal host with translated traffic: a row of `vnf show hosts`.
@@ -216,6 +222,8 @@ pub struct HostRow {
     pub mappings: u64,
     /// The ports set apart for the host, `1024-1535`; empty where none are.
     pub blocks: Vec<String>,
+    /// Its VRF.
+    pub vrf: String,
 }
 
 /// One pool address, or one worker's slice of it: a row of `vnf show pool`.
@@ -259,6 +267,8 @@ pub struct Holder {
     pub until: Option<String>,
     /// Whether records are missing after the last one, so that another may have followed.
     pub uncertain: bool,
+    /// The VRF of the internal side.
+    pub vrf: String,
 }
 
 /// How a holder is known.
@@ -310,12 +320,16 @@ pub struct AclRuleRow {
 pub struct RouteRow {
     /// The destination prefix.
     pub prefix: String,
-    /// The next hops; empty for a connected prefix or a blackhole.
+    /// The next hops; empty for a connected prefix, a blackhole, or a route to another VRF.
     pub next_hops: Vec<String>,
     /// The port that leads there; none for a blackhole.
     pub port: Option<String>,
     /// `connected` or `static`.
     pub origin: String,
+    /// The VRF whose packets it routes.
+    pub vrf: String,
+    /// The VRF that packets are led to, where it is another one.
+    pub next_hop_vrf: Option<String>,
 }
 
 /// One neighbour: a row of `vnf show neighbors`.
@@ -329,6 +343,8 @@ pub struct NeighborRow {
     pub port: String,
     /// The state of the resolution.
     pub state: String,
+    /// The VRF of its port.
+    pub vrf: String,
 }
 
 /// Dropped packets by reason; every reason is there.

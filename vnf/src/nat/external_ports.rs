@@ -98,7 +98,7 @@ impl ExternalPorts {
                 table.layout().blocks().and_then(|(_, size)| Some((divided.clone()?, size)));
             let (ports, foreign) = match (table.layout(), divided) {
                 (Layout::Deterministic(functions), _) => {
-                    let own = |host| ownership.of_host(host) == worker;
+                    let own = |host| ownership.of_host(table.only_host(host)) == worker;
                     let kept = blocks.as_ref().map(|(ports, _)| ports.clone());
                     let foreign = foreign(table.ports(), functions, address, kept, own);
                     (table.ports(), Some(foreign))
@@ -232,7 +232,7 @@ impl ExternalPorts {
                 Some((self.addresses[at].address, port))
             }
             Layout::Deterministic(functions) => {
-                let share = functions.forward(host.address)?;
+                let share = functions.forward(host.internal.address)?;
                 let at = self.position(share.address)?;
                 let entry = &mut self.addresses[at];
                 host.external = share.address;
@@ -334,7 +334,7 @@ impl ExternalPorts {
         host: &Host,
     ) -> impl Iterator<Item = RangeInclusive<u16>> + 'a {
         let share = match table.layout() {
-            Layout::Deterministic(functions) => functions.forward(host.address),
+            Layout::Deterministic(functions) => functions.forward(host.internal.address),
             Layout::Dynamic | Layout::PortBlocks(..) => None,
         };
         let blocks = self.position(host.external).and_then(|at| self.addresses[at].blocks.as_ref());

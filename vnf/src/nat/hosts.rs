@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use dpdk_bindings::cpu::prefetch;
 use dpdk_bindings::memory::{HugeArray, Source};
 
+use super::table::Internal;
 use crate::session::NIL;
 use crate::table::{FlowTable, Hasher, IdPool, Place, TokenBucket};
 
@@ -12,8 +13,8 @@ use crate::table::{FlowTable, Hasher, IdPool, Place, TokenBucket};
 #[derive(Debug, zerocopy::FromZeros)]
 #[repr(C)]
 pub struct Host {
-    /// Its address.
-    pub address: u32,
+    /// Who it is.
+    pub internal: Internal,
     /// The external address it is paired with, zero while it has none.
     pub external: u32,
     /// Its translated sessions.
@@ -44,7 +45,7 @@ pub struct BlockChange {
     /// Whether the host got it.
     pub opened: bool,
     /// The internal host.
-    pub host: u32,
+    pub host: Internal,
     /// The external address.
     pub address: u32,
     /// Its first and its last port.
@@ -73,8 +74,8 @@ impl Hosts {
 
     /// Asks the processor for where a host is entered.
     #[inline]
-    pub fn prefetch_entry(&self, address: u32) -> Place {
-        self.by_address.prefetch(self.hasher.hash2(address.into(), 0))
+    pub fn prefetch_entry(&self, host: Internal) -> Place {
+        self.by_address.prefetch(self.hasher.hash2(host.number(), 0))
     }
 
     /// The host that is probably entered there; asks the processor for it.
@@ -94,24 +95,24 @@ impl Hosts {
     }
 
     /// The entry of a host.
-    pub fn find(&self, address: u32) -> Option<u32> {
-        let hash = self.hasher.hash2(address.into(), 0);
-        self.by_address.find(hash, |id| self.hosts[id as usize].address == address)
+    pub fn find(&self, host: Internal) -> Option<u32> {
+        let hash = self.hasher.hash2(host.number(), 0);
+        self.by_address.find(hash, |id| self.hosts[id as usize].internal == host)
     }
 
     /// The entry of a host, a new one if need be; `None` when there is no room.
-    pub fn find_or_open(&mut self, address: u32) -> Option<u32> {
-        if let Some(id) = self.find(address) {
+    pub fn find_or_open(&mut self, host: Internal) -> Option<u32> {
+        if let Some(id) = self.find(host) {
             return Some(id);
         }
         let id = self.ids.take()?;
-        if self.by_address.insert(self.hasher.hash2(address.into(), 0), id).is_err() {
+        if self.by_address.insert(self.hasher.hash2(host.number(), 0), id).is_err() {
             self.ids.give(id);
             return None;
         }
         let allowance = TokenBucket::default();
         self.hosts[id as usize] = Host {
-            address,
+            internal: host,
             external: 0,
             sessions: 0,
             mappings: 0,
@@ -142,7 +143,7 @@ impl Hosts {
         let host = &mut self.hosts[id as usize];
         (host.external, host.first_block) = (address, block);
         host.blocks += 1;
-        let (host, ports) = (host.address, (*ports.start(), *ports.end()));
+        let (host, ports) = (host.internal, (*ports.start(), *ports.end()));
         self.note_block(BlockChange { opened: true, host, address, ports });
     }
 
@@ -151,7 +152,7 @@ impl Hosts {
         let host = &mut self.hosts[id as usize];
         host.first_block = first;
         host.blocks -= 1;
-        let (host, ports) = (host.address, (*ports.start(), *ports.end()));
+        let (host, ports) = (host.internal, (*ports.start(), *ports.end()));
         self.note_block(BlockChange { opened: false, host, address, ports });
     }
 
@@ -174,7 +175,7 @@ impl Hosts {
     pub fn close_if_idle(&mut self, id: u32) {
         let host = &self.hosts[id as usize];
         if host.sessions == 0 && host.mappings == 0 && host.blocks == 0 {
-            self.by_address.remove(self.hasher.hash2(host.address.into(), 0), id);
+            self.by_address.remove(self.hasher.hash2(host.internal.number(), 0), id);
             self.ids.give(id);
         }
     }
@@ -214,7 +215,9 @@ mod tests {
         let hasher = Hasher::random();
         let ownership = Ownership::new(hasher.clone(), 8);
         let mut hosts = Hosts::with_capacity(2_000, hasher, Source::Plain).expect("plain memory");
-        let owned = (0x0a00_0000..).filter(|&host| ownership.of_host(host) == WorkerId(0));
+        let owned = (0x0a00_0000u32..)
+            .map(Internal::from)
+            .filter(|&host| ownership.of_host(host) == WorkerId(0));
         assert!(owned.take(2_000).all(|host| hosts.find_or_open(host).is_some()));
         assert_eq!(hosts.len(), hosts.capacity());
     }

@@ -4,8 +4,8 @@
 use dpdk_bindings::cpu::prefetch;
 use dpdk_bindings::memory::{HugeArray, Source};
 
-use super::table::Endpoint;
-use crate::engine::ids::Tick;
+use super::table::{Endpoint, Internal, InternalEndpoint};
+use crate::engine::ids::{Tick, VrfId};
 use crate::session::NIL;
 use crate::table::{FlowTable, Hasher, IdPool};
 
@@ -19,9 +19,9 @@ pub struct Mapping {
     external_port: u16,
     protocol: u8,
     phase: u8,
-    endpoint_independent: bool,
-    /// Nobody new finds it, from either side.
-    hidden: bool,
+    /// Which sides find it.
+    found: u8,
+    vrf: VrfId,
     sessions: u32,
     host: u32,
     /// In use: sessions that the host has sent through. At rest: since when, low 32 bits of milliseconds.
@@ -36,10 +36,15 @@ const FREE: u8 = 0;
 const IN_USE: u8 = 1;
 const RESTING: u8 = 2;
 
+/// All sessions of the internal endpoint share it.
+const FOUND_INSIDE: u8 = 1;
+/// Nobody new finds it, from either side.
+const HIDDEN: u8 = 2;
+
 impl Mapping {
     /// The internal endpoint.
-    pub fn internal(&self) -> Endpoint {
-        (self.internal, self.internal_port)
+    pub fn internal(&self) -> InternalEndpoint {
+        (Internal { vrf: self.vrf, address: self.internal }, self.internal_port)
     }
 
     /// The external endpoint.
@@ -83,7 +88,7 @@ pub struct NewMapping {
     /// IP protocol number.
     pub protocol: u8,
     /// The internal endpoint.
-    pub internal: Endpoint,
+    pub internal: InternalEndpoint,
     /// The external endpoint, taken from the pool.
     pub external: Endpoint,
     /// Whether other sessions of the internal endpoint shall find it.
@@ -127,14 +132,14 @@ impl Mappings {
 
     /// Asks the processor for where an internal endpoint is entered.
     #[inline]
-    pub fn prefetch_internal(&self, protocol: u8, internal: Endpoint) {
-        self.endpoints.prefetch(self.hash(protocol, internal, Side::Internal));
+    pub fn prefetch_internal(&self, protocol: u8, internal: InternalEndpoint) {
+        self.endpoints.prefetch(self.hash(protocol, number(internal), Side::Internal));
     }
 
     /// Asks the processor for where an external endpoint is entered.
     #[inline]
     pub fn prefetch_external(&self, protocol: u8, external: Endpoint) {
-        self.endpoints.prefetch(self.hash(protocol, external, Side::External));
+        self.endpoints.prefetch(self.hash(protocol, outer_number(external), Side::External));
     }
 
     /// Asks the processor for what so many new mappings will write.
@@ -151,13 +156,13 @@ impl Mappings {
     }
 
     /// The mapping that all sessions of an internal endpoint share.
-    pub fn of_internal(&self, protocol: u8, internal: Endpoint) -> Option<u32> {
-        self.find(protocol, internal, Side::Internal)
+    pub fn of_internal(&self, protocol: u8, internal: InternalEndpoint) -> Option<u32> {
+        self.find(protocol, number(internal), Side::Internal)
     }
 
     /// The mapping that owns an external endpoint.
     pub fn of_external(&self, protocol: u8, external: Endpoint) -> Option<u32> {
-        self.find(protocol, external, Side::External)
+        self.find(protocol, outer_number(external), Side::External)
     }
 
     /// A mapping in use.
@@ -179,26 +184,26 @@ impl Mappings {
     /// Stores a new mapping without sessions; `None` when there is no room.
     pub fn open(&mut self, new: &NewMapping) -> Option<u32> {
         let id = self.ids.take()?;
-        let outside = self.hash(new.protocol, new.external, Side::External);
+        let outside = self.hash(new.protocol, outer_number(new.external), Side::External);
         if self.endpoints.insert(outside, id << 1 | 1).is_err() {
             self.ids.give(id);
             return None;
         }
-        let inside = self.hash(new.protocol, new.internal, Side::Internal);
+        let inside = self.hash(new.protocol, number(new.internal), Side::Internal);
         if new.endpoint_independent && self.endpoints.insert(inside, id << 1).is_err() {
             self.endpoints.remove(outside, id << 1 | 1);
             self.ids.give(id);
             return None;
         }
         self.mappings[id as usize] = Mapping {
-            internal: new.internal.0,
+            internal: new.internal.0.address,
             external: new.external.0,
             internal_port: new.internal.1,
             external_port: new.external.1,
             protocol: new.protocol,
             phase: IN_USE,
-            endpoint_independent: new.endpoint_independent,
-            hidden: false,
+            found: if new.endpoint_independent { FOUND_INSIDE } else { 0 },
+            vrf: new.internal.0.vrf,
             sessions: 0,
             host: new.host,
             kept_by_or_since: 0,
@@ -211,12 +216,13 @@ impl Mappings {
     pub fn keep(&mut self, id: u32) {
         let mapping = &mut self.mappings[id as usize];
         mapping.kept_by_or_since += 1;
-        if !std::mem::take(&mut mapping.hidden) {
+        if mapping.found & HIDDEN == 0 {
             return;
         }
+        mapping.found &= !HIDDEN;
         // Without room it stays hidden from that side, and ends with its sessions.
         let _ = self.endpoints.insert(self.hash_of(id, Side::External), id << 1 | 1);
-        if self.mappings[id as usize].endpoint_independent {
+        if self.mappings[id as usize].found & FOUND_INSIDE != 0 {
             let _ = self.endpoints.insert(self.hash_of(id, Side::Internal), id << 1);
         }
     }
@@ -227,28 +233,27 @@ impl Mappings {
         let mapping = &mut self.mappings[id as usize];
         mapping.kept_by_or_since -= 1;
         if mapping.kept_by_or_since == 0 && mapping.sessions > 0 {
-            mapping.hidden = true;
+            mapping.found |= HIDDEN;
             self.unlist(id);
         }
     }
 
     fn unlist(&mut self, id: u32) {
         self.endpoints.remove(self.hash_of(id, Side::External), id << 1 | 1);
-        if self.mappings[id as usize].endpoint_independent {
+        if self.mappings[id as usize].found & FOUND_INSIDE != 0 {
             self.endpoints.remove(self.hash_of(id, Side::Internal), id << 1);
         }
     }
 
     fn hash_of(&self, id: u32, side: Side) -> u64 {
         let mapping = &self.mappings[id as usize];
-        let endpoint = if side == Side::Internal { mapping.internal() } else { mapping.external() };
-        self.hash(mapping.protocol, endpoint, side)
+        self.hash(mapping.protocol, mapping.number(side), side)
     }
 
     /// Keeps further sessions of the internal endpoint from finding the mapping.
     pub fn hide(&mut self, id: u32) {
         self.endpoints.remove(self.hash_of(id, Side::Internal), id << 1);
-        self.mappings[id as usize].endpoint_independent = false;
+        self.mappings[id as usize].found &= !FOUND_INSIDE;
     }
 
     /// One more session goes through the mapping.
@@ -336,19 +341,35 @@ impl Mappings {
         self.endpoints.bytes() + self.mappings.len() * size_of::<Mapping>() + self.ids.bytes()
     }
 
-    fn find(&self, protocol: u8, endpoint: Endpoint, side: Side) -> Option<u32> {
+    fn find(&self, protocol: u8, endpoint: u64, side: Side) -> Option<u32> {
         let entry = self.endpoints.find(self.hash(protocol, endpoint, side), |entry| {
             let mapping = &self.mappings[entry as usize >> 1];
-            let own = if side == Side::Internal { mapping.internal() } else { mapping.external() };
-            entry & 1 == side as u32 && mapping.protocol == protocol && own == endpoint
+            entry & 1 == side as u32
+                && mapping.protocol == protocol
+                && mapping.number(side) == endpoint
         })?;
         Some(entry >> 1)
     }
 
-    fn hash(&self, protocol: u8, (address, port): Endpoint, side: Side) -> u64 {
-        let endpoint = u64::from(address) | u64::from(port) << 32;
+    fn hash(&self, protocol: u8, endpoint: u64, side: Side) -> u64 {
         self.hasher.hash2(endpoint, u64::from(protocol) | (side as u64) << 8)
     }
+}
+
+impl Mapping {
+    fn number(&self, side: Side) -> u64 {
+        if side == Side::Internal { number(self.internal()) } else { outer_number(self.external()) }
+    }
+}
+
+/// An internal endpoint as a number: address, port, VRF.
+fn number((host, port): InternalEndpoint) -> u64 {
+    outer_number((host.address, port)) | u64::from(host.vrf.0) << 48
+}
+
+/// An external endpoint likewise; all are in one VRF.
+fn outer_number((address, port): Endpoint) -> u64 {
+    u64::from(address) | u64::from(port) << 32
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -365,7 +386,12 @@ mod tests {
         Mappings::with_capacity(capacity, Hasher::random(), Source::Plain).expect("plain memory")
     }
 
+    fn inside((address, port): Endpoint) -> InternalEndpoint {
+        (address.into(), port)
+    }
+
     fn new(internal: Endpoint, external: Endpoint) -> NewMapping {
+        let internal = inside(internal);
         NewMapping { protocol: 17, internal, external, endpoint_independent: true, host: 0 }
     }
 
@@ -373,16 +399,16 @@ mod tests {
     fn a_mapping_is_found_from_both_sides_until_it_is_closed() {
         let mut table = mappings(4);
         let id = table.open(&new((1, 10), (2, 20))).unwrap();
-        assert_eq!(table.of_internal(17, (1, 10)), Some(id));
+        assert_eq!(table.of_internal(17, inside((1, 10))), Some(id));
         assert_eq!(table.of_external(17, (2, 20)), Some(id));
-        assert_eq!(table.of_internal(6, (1, 10)), None);
-        assert_eq!(table.of_internal(17, (2, 20)), None);
+        assert_eq!(table.of_internal(6, inside((1, 10))), None);
+        assert_eq!(table.of_internal(17, inside((2, 20))), None);
         table.join(id, 0);
         table.join(id, 1);
         assert!(!table.leave(id));
         assert!(table.leave(id));
         table.close(id, Afterwards::Free, Tick(0));
-        assert_eq!(table.of_internal(17, (1, 10)), None);
+        assert_eq!(table.of_internal(17, inside((1, 10))), None);
         assert_eq!(table.of_external(17, (2, 20)), None);
         assert!(table.is_empty() && table.in_use(id).is_none());
     }
@@ -402,5 +428,20 @@ mod tests {
         assert_eq!(table.rested(120_000, Tick(121_000)), None);
         assert_eq!(table.rested(0, Tick(121_000)), Some((17, (2, 2))));
         assert_eq!((table.rested(0, Tick(121_000)), table.resting()), (None, 0));
+    }
+
+    #[test]
+    fn an_internal_endpoint_of_another_vrf_is_another_one() {
+        let mut table = mappings(2);
+        let mut both = [0, 1].map(|vrf| {
+            let internal = (Internal { vrf: VrfId(vrf), address: 1 }, 10);
+            (internal, NewMapping { internal, ..new((1, 10), (2, 20 + u16::from(vrf))) })
+        });
+        let ids = both.each_mut().map(|(_, new)| table.open(new).unwrap());
+        for (id, (internal, new)) in ids.into_iter().zip(both) {
+            assert_eq!(table.of_internal(17, internal), Some(id));
+            assert_eq!(table.of_external(17, new.external), Some(id));
+            assert_eq!(table.mapping(id).internal(), internal);
+        }
     }
 }

@@ -33,7 +33,7 @@ pub use deterministic::Deterministic;
 pub use external_ports::ExternalPorts;
 pub use layout::Layout;
 pub use ownership::Ownership;
-pub use table::{Endpoint, NatTable, OutboundRule};
+pub use table::{Endpoint, Internal, NatTable, OutboundRule};
 
 /// The NAT stage of one worker.
 pub struct Nat {
@@ -151,7 +151,7 @@ impl Nat {
         }
         let internal = tables.interfaces.role(meta.ingress) == Some(NatRole::Internal);
         if internal && key.family == Family::Ipv4 {
-            self.ownership.of_host(key.source[0])
+            self.ownership.of_host(Internal::source_of(key))
         } else {
             self.ownership.of_pair(key)
         }
@@ -180,7 +180,7 @@ impl Nat {
         let hairpins = translated
             && meta.direction == Direction::Outbound
             && tables.nat.hairpinning()
-            && tables.nat.is_external(real.destination[0]);
+            && forward::reaches_nat(&real, tables);
         let neighbor = if hairpins {
             (meta.next_hop, meta.egress) = (NextHopId::HAIRPIN, InterfaceId::HAIRPIN);
             None
@@ -188,7 +188,12 @@ impl Nat {
             forward::route(&mut meta, &real, tables)?
         };
         let expected = self.translation_expected(meta.ingress, meta.egress, &real, tables);
-        if expected == translated && flows.still_valid(meta.session, tables) {
+        // Replies are looked for in the VRF where packets leave.
+        let session = flows.sessions.session(meta.session);
+        let same_vrf = translated && meta.direction == Direction::Inbound
+            || meta.next_hop == NextHopId::LOCAL
+            || session.vrf(meta.direction.reversed()) == tables.vrf(meta.egress);
+        if expected == translated && same_vrf && flows.still_valid(meta.session, tables) {
             flows.decisions[slot] =
                 Decision { real, plan: Plan::Renew, neighbor, ..Decision::default() };
             burst.meta[slot] = meta;
@@ -236,27 +241,22 @@ impl Nat {
         if meta.ingress != InterfaceId::HAIRPIN && forward::is_own_source(&key, tables) {
             return Err(Verdict::Drop(DropReason::Martian));
         }
-        if key.family == Family::Ipv4 {
-            let destination = (key.destination[0], key.destination_port);
-            if tables.nat.is_external(destination.0) {
-                match role {
-                    Some(_) if unmatched_error && !forward::is_local(&key, tables) => {
-                        return UNMATCHED;
-                    }
-                    Some(NatRole::External) => {
-                        if let Some(decision) =
-                            self.admit(meta, burst.arrival[slot], flows, tables)?
-                        {
-                            return Ok(decision);
-                        }
-                    }
-                    Some(NatRole::Internal) if self.hairpins(&key, flows, tables) => {
-                        meta.next_hop = NextHopId::HAIRPIN;
-                        meta.egress = InterfaceId::HAIRPIN;
-                        return self.translate(meta, tables);
-                    }
-                    _ => {}
+        if forward::reaches_nat(&key, tables) {
+            match role {
+                Some(_) if unmatched_error && !forward::is_local(&key, tables) => {
+                    return UNMATCHED;
                 }
+                Some(NatRole::External) => {
+                    if let Some(decision) = self.admit(meta, burst.arrival[slot], flows, tables)? {
+                        return Ok(decision);
+                    }
+                }
+                Some(NatRole::Internal) if self.hairpins(&key, flows, tables) => {
+                    meta.next_hop = NextHopId::HAIRPIN;
+                    meta.egress = InterfaceId::HAIRPIN;
+                    return self.translate(meta, tables);
+                }
+                _ => {}
             }
         }
         let neighbor = forward::route(meta, &key, tables)?;
@@ -266,7 +266,8 @@ impl Nat {
         if key.family == Family::Ipv4 && role == Some(NatRole::External) {
             let straight = tables.interfaces.role(meta.egress) == Some(NatRole::Internal)
                 && meta.next_hop != NextHopId::LOCAL;
-            if straight && !tables.nat.exempts(key.destination[0], key.source[0]) {
+            let internal = Internal { vrf: tables.vrf(meta.egress), address: key.destination[0] };
+            if straight && !tables.nat.exempts(internal, key.source[0]) {
                 return Err(Verdict::Drop(DropReason::NatBypass));
             }
         }
@@ -312,23 +313,23 @@ impl Nat {
         real: &FlowKey,
         tables: &Tables,
     ) -> bool {
-        use NatRole::{External, Internal};
         if real.family != Family::Ipv4 {
             return false;
         }
         let role = |interface| {
             if interface == InterfaceId::HAIRPIN {
-                Some(External)
+                Some(NatRole::External)
             } else {
                 tables.interfaces.role(interface)
             }
         };
         match (role(ingress), role(egress)) {
-            (Some(Internal), Some(External)) => {
-                !tables.nat.exempts(real.source[0], real.destination[0])
+            (Some(NatRole::Internal), Some(NatRole::External)) => {
+                !tables.nat.exempts(Internal::source_of(real), real.destination[0])
             }
-            (Some(External), Some(Internal)) => {
-                !tables.nat.exempts(real.destination[0], real.source[0])
+            (Some(NatRole::External), Some(NatRole::Internal)) => {
+                let internal = Internal { vrf: tables.vrf(egress), address: real.destination[0] };
+                !tables.nat.exempts(internal, real.source[0])
             }
             _ => false,
         }
@@ -337,7 +338,7 @@ impl Nat {
     /// Plans an outbound flow.
     fn translate(&self, meta: &Meta, tables: &Tables) -> Result<Decision, Verdict> {
         let key = meta.key;
-        let internal = (key.source[0], key.source_port);
+        let internal = (Internal::source_of(&key), key.source_port);
         let plan = match tables.nat.outbound(key.protocol, internal, key.destination[0]) {
             OutboundRule::Fixed((address, port)) => Plan::TranslateFixed(address, port),
             OutboundRule::Untranslated => Plan::Plain,
@@ -394,7 +395,8 @@ impl Nat {
             }
         }
         let mut real = key;
-        (real.destination[0], real.destination_port) = internal;
+        (real.vrf, real.destination[0]) = (internal.0.vrf, internal.0.address);
+        real.destination_port = internal.1;
         let neighbor = forward::route(meta, &real, tables)?;
         Ok(Some(Decision { real, plan: Plan::Admit(mapping), neighbor, ..Decision::default() }))
     }

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use super::layout::Layout;
 use super::shares::Share;
-use super::table::{Endpoint, NatTable};
+use super::table::{Endpoint, Internal, NatTable};
 use crate::engine::ids::WorkerId;
 use crate::engine::meta::{Family, FlowKey};
 use crate::table::Hasher;
@@ -38,8 +38,8 @@ impl Ownership {
     }
 
     /// The owner of an internal host's translated flows.
-    pub fn of_host(&self, internal: u32) -> WorkerId {
-        self.pick(self.hasher.hash2(internal.into(), 0))
+    pub fn of_host(&self, internal: Internal) -> WorkerId {
+        self.pick(self.hasher.hash2(internal.number(), 0))
     }
 
     /// The owner of an untranslated flow: a symmetric hash of both addresses.
@@ -62,7 +62,7 @@ impl Ownership {
         let Some(index) = table.pool().index_of(external.0) else { return WorkerId(0) };
         if let Layout::Deterministic(functions) = table.layout() {
             if let Some(internal) = functions.reverse(external) {
-                return self.of_host(internal);
+                return self.of_host(table.only_host(internal));
             }
         } else if let Some(Share::Whole(worker)) = table.share_of(index) {
             return worker;

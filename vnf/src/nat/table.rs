@@ -9,10 +9,40 @@ use super::ownership::Ownership;
 use super::pool_ranges::PoolRanges;
 use super::shares::{Share, Shares};
 use crate::config::{ExemptSettings, Filtering, ForwardSettings, Mapping, Nat44Settings};
-use crate::engine::ids::WorkerId;
+use crate::engine::ids::{VrfId, WorkerId};
+use crate::engine::meta::FlowKey;
 
 /// An IPv4 endpoint: address and port (or ICMP query identifier) in host order.
 pub type Endpoint = (u32, u16);
+
+/// An internal host: the same address in another VRF is another host (RFC 6888 REQ-2).
+#[derive(
+    Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, zerocopy::FromZeros,
+)]
+#[repr(C)]
+pub struct Internal {
+    /// Its VRF.
+    pub vrf: VrfId,
+    /// Its address, in host order.
+    pub address: u32,
+}
+
+/// An internal host with a port (or ICMP query identifier).
+pub type InternalEndpoint = (Internal, u16);
+
+impl Internal {
+    /// The source of a packet from it.
+    #[inline]
+    pub fn source_of(key: &FlowKey) -> Self {
+        Self { vrf: key.vrf, address: key.source[0] }
+    }
+
+    /// The host as a number, of 40 bits.
+    #[inline]
+    pub fn number(self) -> u64 {
+        u64::from(self.address) | u64::from(self.vrf.0) << 32
+    }
+}
 
 /// The translation rules of one configuration. Never changed in place; without `[nat44]` nothing is translated.
 #[derive(Debug)]
@@ -27,10 +57,12 @@ struct Rules {
     ports: RangeInclusive<u16>,
     layout: Layout,
     max_blocks_per_host: u16,
-    statics_by_external: HashMap<u32, u32>,
-    statics_by_internal: HashMap<u32, u32>,
-    forwards_by_external: HashMap<(u8, Endpoint), Endpoint>,
-    forwards_by_internal: HashMap<(u8, Endpoint), Endpoint>,
+    external_vrf: VrfId,
+    internal_vrf: VrfId,
+    statics_by_external: HashMap<u32, Internal>,
+    statics_by_internal: HashMap<Internal, u32>,
+    forwards_by_external: HashMap<(u8, Endpoint), InternalEndpoint>,
+    forwards_by_internal: HashMap<(u8, InternalEndpoint), Endpoint>,
     exempts: Vec<ExemptSettings>,
     mapping: Mapping,
     filtering: Filtering,
@@ -47,7 +79,7 @@ pub struct FixedMapping {
     /// The protocol; `None`: all.
     pub protocol: Option<u8>,
     /// The internal endpoint; port 0 stands for all.
-    pub internal: Endpoint,
+    pub internal: InternalEndpoint,
     /// The external endpoint, likewise.
     pub external: Endpoint,
 }
@@ -84,7 +116,12 @@ impl NatTable {
     }
 
     /// Which endpoint an internal endpoint shows to this destination.
-    pub fn outbound(&self, protocol: u8, internal: Endpoint, destination: u32) -> OutboundRule {
+    pub fn outbound(
+        &self,
+        protocol: u8,
+        internal: InternalEndpoint,
+        destination: u32,
+    ) -> OutboundRule {
         let Some(rules) = &self.rules else { return OutboundRule::Untranslated };
         if rules.exempts(internal.0, destination) {
             return OutboundRule::Untranslated;
@@ -96,17 +133,29 @@ impl NatTable {
     }
 
     /// Whether packets between an internal and a remote host are exempt, whichever way they go.
-    pub fn exempts(&self, internal: u32, remote: u32) -> bool {
+    pub fn exempts(&self, internal: Internal, remote: u32) -> bool {
         self.rules.as_ref().is_some_and(|rules| rules.exempts(internal, remote))
     }
 
     /// The internal endpoint that the configuration gives to an external one.
-    pub fn fixed_internal(&self, protocol: u8, external: Endpoint) -> Option<Endpoint> {
+    pub fn fixed_internal(&self, protocol: u8, external: Endpoint) -> Option<InternalEndpoint> {
         let rules = self.rules.as_ref()?;
         if let Some(internal) = rules.statics_by_external.get(&external.0) {
             return Some((*internal, external.1));
         }
         rules.forwards_by_external.get(&(protocol, external)).copied()
+    }
+
+    /// The VRF of the external side, to which the pool belongs.
+    #[inline]
+    pub fn external_vrf(&self) -> VrfId {
+        self.rules.as_ref().map_or(VrfId::DEFAULT, |rules| rules.external_vrf)
+    }
+
+    /// An internal host by its address alone, where all of them are in one VRF: with deterministic allocation.
+    pub fn only_host(&self, address: u32) -> Internal {
+        let vrf = self.rules.as_ref().map_or(VrfId::DEFAULT, |rules| rules.internal_vrf);
+        Internal { vrf, address }
     }
 
     /// Whether an address belongs to the NAT: a pool address or a static mapping's.
@@ -168,7 +217,7 @@ impl NatTable {
     }
 
     /// The external address of a static mapping's host.
-    pub fn static_external(&self, internal: u32) -> Option<u32> {
+    pub fn static_external(&self, internal: Internal) -> Option<u32> {
         self.rules.as_ref()?.statics_by_internal.get(&internal).copied()
     }
 
@@ -249,6 +298,8 @@ impl Rules {
             statics_by_internal: HashMap::new(),
             forwards_by_external: HashMap::new(),
             forwards_by_internal: HashMap::new(),
+            external_vrf: VrfId(settings.external_vrf as u8),
+            internal_vrf: VrfId(settings.internal_vrf as u8),
             exempts: settings.exempts.clone(),
             mapping: settings.mapping,
             filtering: settings.filtering,
@@ -262,8 +313,9 @@ impl Rules {
             tcp_mss_clamp: settings.tcp_mss_clamp,
         };
         for fixed in &settings.statics {
-            rules.statics_by_external.insert(fixed.external.into(), fixed.internal.into());
-            rules.statics_by_internal.insert(fixed.internal.into(), fixed.external.into());
+            let internal = internal(fixed.vrf, fixed.internal);
+            rules.statics_by_external.insert(fixed.external.into(), internal);
+            rules.statics_by_internal.insert(internal, fixed.external.into());
         }
         for forward in &settings.forwards {
             rules.add_forward(forward);
@@ -275,14 +327,14 @@ impl Rules {
         let pairs = forward.external_ports.clone().zip(forward.internal_ports.clone());
         for (external_port, internal_port) in pairs {
             let external = (u32::from(forward.external), external_port);
-            let internal = (u32::from(forward.internal), internal_port);
+            let internal = (internal(forward.vrf, forward.internal), internal_port);
             self.forwards_by_external.insert((forward.protocol, external), internal);
             // An internal endpoint behind several forwards speaks through the first.
             self.forwards_by_internal.entry((forward.protocol, internal)).or_insert(external);
         }
     }
 
-    fn fixed_external(&self, protocol: u8, internal: Endpoint) -> Option<Endpoint> {
+    fn fixed_external(&self, protocol: u8, internal: InternalEndpoint) -> Option<Endpoint> {
         if let Some(external) = self.statics_by_internal.get(&internal.0) {
             return Some((*external, internal.1));
         }
@@ -292,12 +344,33 @@ impl Rules {
         self.forwards_by_internal.get(&(protocol, internal)).copied()
     }
 
-    fn exempts(&self, internal: u32, remote: u32) -> bool {
+    fn exempts(&self, internal: Internal, remote: u32) -> bool {
         let within = |nets: &[ipnet::Ipv4Net], address: u32| {
             nets.is_empty() || nets.iter().any(|net| net.contains(&Ipv4Addr::from(address)))
         };
-        self.exempts.iter().any(|e| within(&e.source, internal) && within(&e.destination, remote))
+        self.exempts.iter().any(|exempt| {
+            exempt.vrf == internal.vrf.index()
+                && within(&exempt.source, internal.address)
+                && within(&exempt.destination, remote)
+        })
     }
+}
+
+impl From<u32> for Internal {
+    /// A host of the default VRF.
+    fn from(address: u32) -> Self {
+        Self { vrf: VrfId::DEFAULT, address }
+    }
+}
+
+impl From<Internal> for Ipv4Addr {
+    fn from(host: Internal) -> Self {
+        host.address.into()
+    }
+}
+
+fn internal(vrf: usize, address: Ipv4Addr) -> Internal {
+    Internal { vrf: VrfId(vrf as u8), address: address.into() }
 }
 
 /// What the ports of no pool at all are said to be.

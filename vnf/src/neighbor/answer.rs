@@ -57,7 +57,9 @@ fn answer_arp(packet: &mut Mbuf, interface: &Interface, tables: &Tables) -> Opti
     let (sender, target) = (Ipv4Addr::from(message.sender), Ipv4Addr::from(message.target));
     let is_ours = |address: Ipv4Addr| {
         interface.owns(address.into())
-            || interface.on_link(address.into()) && tables.nat.is_external(u32::from(address))
+            || interface.vrf == tables.nat.external_vrf()
+                && interface.on_link(address.into())
+                && tables.nat.is_external(u32::from(address))
     };
     if !message.is_probe() && is_ours(sender) {
         return Some(claimed(interface, sender.into(), message.sender_mac, DropReason::ArpInvalid));

@@ -58,6 +58,7 @@ pub(super) fn read(
         destination_port: 0,
         protocol: header.protocol,
         family: Family::Ipv4,
+        vrf: meta.key.vrf,
     };
     meta.ip_length = total as u16;
     meta.ttl = header.ttl;
@@ -185,7 +186,10 @@ fn icmp_message(message: &[u8], meta: &mut Meta, verified: bool) -> Result<(), V
             Ok(quoted) => {
                 let quoted_type = message.get(quoted.l4).copied();
                 meta.kind = Kind::IcmpError;
-                meta.key = about(&quoted, quoted_type == Some(icmp::v4::ECHO_REPLY));
+                meta.key = FlowKey {
+                    vrf: meta.key.vrf,
+                    ..about(&quoted, quoted_type == Some(icmp::v4::ECHO_REPLY))
+                };
             }
             Err(inner::Refused::BadChecksum) if verified => {
                 return Err(Verdict::Drop(DropReason::IcmpBadChecksum));
@@ -207,6 +211,7 @@ fn about(quoted: &inner::Inner<[u8; 4]>, reply: bool) -> FlowKey {
         destination_port: quoted.source_port,
         protocol: quoted.protocol,
         family: Family::Ipv4,
+        ..FlowKey::default()
     };
     if quoted.protocol == protocol::ICMP {
         // A query identifier belongs to the side that asked.

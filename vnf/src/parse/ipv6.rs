@@ -34,6 +34,7 @@ pub(super) fn read(
         destination_port: 0,
         protocol: upper.protocol,
         family: Family::Ipv6,
+        vrf: meta.key.vrf,
     };
     meta.ip_length = total as u16;
     meta.ttl = header.hop_limit;
@@ -105,7 +106,7 @@ fn icmpv6(message: &[u8], meta: &mut Meta) -> Result<(), Verdict> {
             {
                 let reply = message.get(quoted.l4) == Some(&v6::ECHO_REPLY);
                 meta.kind = Kind::IcmpError;
-                meta.key = about(&quoted, reply);
+                meta.key = FlowKey { vrf: meta.key.vrf, ..about(&quoted, reply) };
             }
         }
         Class::Other => {}
@@ -122,6 +123,7 @@ fn about(quoted: &inner::Inner<[u8; 16]>, reply: bool) -> FlowKey {
         destination_port: quoted.source_port,
         protocol: quoted.protocol,
         family: Family::Ipv6,
+        ..FlowKey::default()
     };
     if quoted.protocol == protocol::ICMPV6 {
         let other = if reply { &mut key.destination_port } else { &mut key.source_port };

@@ -85,6 +85,7 @@ fn frame(
     if header.destination != interface.mac && !arrival.hairpin {
         accept_group(header.destination, layer2.ether_type)?;
     }
+    meta.key.vrf = if arrival.hairpin { tables.nat.external_vrf() } else { interface.vrf };
     meta.ingress = if arrival.hairpin { InterfaceId::HAIRPIN } else { interface.id };
     meta.l3 = layer2.l3 as u8;
     meta.kind = Kind::Flow;
@@ -134,7 +135,7 @@ fn accept_group(destination: MacAddr, ether_type: u16) -> Result<(), Verdict> {
 /// router that knows no session for what it quotes.
 pub fn outer_key(frame: &[u8], meta: &Meta) -> FlowKey {
     let at = usize::from(meta.l3);
-    let mut key = FlowKey { family: meta.key.family, ..FlowKey::default() };
+    let mut key = FlowKey { family: meta.key.family, vrf: meta.key.vrf, ..FlowKey::default() };
     match meta.key.family {
         Family::Ipv4 => {
             if let Some(header) = wire::at::<ipv4_wire::Ipv4Header>(frame, at) {

@@ -5,7 +5,7 @@
 use dpdk_bindings::mbuf::{Checksum, Mbuf};
 
 use crate::engine::burst::Burst;
-use crate::engine::ids::InterfaceId;
+use crate::engine::ids::{InterfaceId, VrfId};
 use crate::engine::mask::Mask;
 use crate::engine::meta::{Direction, Family, Form, Kind, Meta};
 use crate::engine::tables::Tables;
@@ -17,6 +17,7 @@ use crate::wire::protocol;
 /// What the plain packets of a burst have in common.
 pub(super) struct Plain {
     ingress: InterfaceId,
+    vrf: VrfId,
     /// The address they are sent to, in the low 48 bits.
     mac: u64,
     /// The same address's last four octets.
@@ -30,7 +31,8 @@ impl Plain {
         let interface = tables.interfaces.arrival(arrival.port, 0)?;
         let [a, b, c, d, e, f] = interface.mac.0;
         let mac = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
-        Some(Self { ingress: interface.id, mac, sender: u32::from_le_bytes([c, d, e, f]) })
+        let (ingress, vrf) = (interface.id, interface.vrf);
+        Some(Self { ingress, vrf, mac, sender: u32::from_le_bytes([c, d, e, f]) })
     }
 
     /// Reads all plain packets, and returns the others.
@@ -93,6 +95,7 @@ impl Plain {
         let protocol = head[at::PROTOCOL];
         meta.key.protocol = protocol;
         meta.key.family = Family::Ipv4;
+        meta.key.vrf = self.vrf;
         meta.l3 = at::NETWORK as u8;
         meta.l4 = at::PORTS as u8;
         meta.direction = Direction::Outbound;

@@ -22,7 +22,7 @@ use crate::nat::external_ports::ExternalPorts;
 use crate::nat::hosts::Hosts;
 use crate::nat::leases::Lease;
 use crate::nat::mappings::{Afterwards, Mapping, Mappings, NewMapping};
-use crate::nat::table::Endpoint;
+use crate::nat::table::{Endpoint, Internal, InternalEndpoint};
 use crate::session::refusals::Refusals;
 use crate::session::tcp::TcpState;
 use crate::table::{Hasher, Place};
@@ -110,8 +110,9 @@ impl Flows {
             let decision = &self.decisions[slot];
             if decision.plan == Plan::TranslateDynamic {
                 let key = &decision.real;
-                hosts[slot.index()] = self.hosts.prefetch_entry(key.source[0]);
-                self.mappings.prefetch_internal(key.protocol, (key.source[0], key.source_port));
+                hosts[slot.index()] = self.hosts.prefetch_entry(Internal::source_of(key));
+                let internal = (Internal::source_of(key), key.source_port);
+                self.mappings.prefetch_internal(key.protocol, internal);
                 translated.insert(slot);
             }
         }
@@ -129,6 +130,7 @@ impl Flows {
             if let Some(external) = self.ports.preview(&tables.nat, host, key.protocol, draw) {
                 self.mappings.prefetch_external(key.protocol, external);
                 let mut answer = key.reversed();
+                answer.vrf = tables.nat.external_vrf();
                 (answer.destination[0], answer.destination_port) = external;
                 self.sessions.prefetch_entry(&answer);
             }
@@ -149,6 +151,7 @@ impl Flows {
     ) -> Result<SessionId, DropReason> {
         let mut opening = Opening {
             key: decision.real,
+            remote_vrf: tables.vrf(meta.egress),
             external: None,
             direction: Direction::Outbound,
             ingress: meta.ingress,
@@ -201,11 +204,12 @@ impl Flows {
     ) -> Result<(), DropReason> {
         if let Plan::Admit(mapping) = plan {
             opening.key = opening.key.reversed();
+            opening.remote_vrf = meta.key.vrf;
             opening.direction = Direction::Inbound;
             opening.mapping = mapping;
             opening.external = Some((meta.key.destination[0], meta.key.destination_port));
         }
-        let internal = (opening.key.source[0], opening.key.source_port);
+        let internal = (Internal::source_of(&opening.key), opening.key.source_port);
         opening.host = self.admit_host(internal.0, tables, now)?;
         match plan {
             Plan::TranslateFixed(address, port) => opening.external = Some((address, port)),
@@ -221,9 +225,14 @@ impl Flows {
     }
 
     /// The host's entry, if it may have one more session.
-    fn admit_host(&mut self, address: u32, tables: &Tables, now: Tick) -> Result<u32, DropReason> {
+    fn admit_host(
+        &mut self,
+        internal: Internal,
+        tables: &Tables,
+        now: Tick,
+    ) -> Result<u32, DropReason> {
         let limits = &tables.limits;
-        let id = self.hosts.find_or_open(address).ok_or(DropReason::NatSessionLimit)?;
+        let id = self.hosts.find_or_open(internal).ok_or(DropReason::NatSessionLimit)?;
         let host = self.hosts.host_mut(id);
         let rate = limits.new_sessions_per_host;
         if host.sessions >= limits.sessions_per_host
@@ -239,7 +248,7 @@ impl Flows {
     fn mapping_for(
         &mut self,
         slot: Slot,
-        internal: Endpoint,
+        internal: InternalEndpoint,
         opening: &Opening,
         tables: &Tables,
         now: Tick,
@@ -402,7 +411,10 @@ impl Flows {
         let session = self.sessions.session(id);
         let Some(external) = session.external() else { return true };
         let key = session.real_key(Direction::Outbound);
-        let internal = (key.source[0], key.source_port);
+        let internal = (Internal::source_of(&key), key.source_port);
+        if session.vrf(Direction::Inbound) != tables.nat.external_vrf() {
+            return false;
+        }
         match self.sessions.mapping_of(id) {
             NIL => tables.nat.fixed_internal(key.protocol, external) == Some(internal),
             mapping => {

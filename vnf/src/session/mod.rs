@@ -7,7 +7,7 @@ pub mod store;
 pub mod tcp;
 pub mod timeouts;
 
-use crate::engine::ids::{InterfaceId, NextHopId, Tick};
+use crate::engine::ids::{InterfaceId, NextHopId, Tick, VrfId};
 use crate::engine::meta::{Direction, Family, FlowKey};
 use crate::wire::checksum::Delta;
 use tcp::TcpState;
@@ -33,15 +33,16 @@ pub struct Session {
     /// Internal, remote, external port, in the order of `words`.
     ports: [u16; 3],
     protocol: u8,
-    kind: u8,
+    /// The TCP state, and flags.
+    state: u8,
     /// The tables under which the cached decisions were made.
     pub generation: u32,
     /// Worker time of the last packet that keeps the session alive, in milliseconds, low 32 bits.
     pub last_seen: u32,
     next_hops: [u16; 2],
     packets: [u32; 2],
-    state: u8,
-    flags: u8,
+    /// Family, whether it is translated, and the VRF where packets of either direction arrive.
+    kinds: [u8; 2],
     ingress: [u8; 2],
 }
 
@@ -49,9 +50,11 @@ const _: () = assert!(size_of::<Session>() == 64, "one cache line per session");
 
 const KIND_IPV6: u8 = Family::Ipv6 as u8;
 const KIND_TRANSLATED: u8 = 2;
-const FLAG_OPENED_INBOUND: u8 = 1;
-const FLAG_STATELESS: u8 = 2;
-const FLAG_KEEPS_MAPPING: u8 = 4;
+const KIND_VRF_SHIFT: u8 = 2;
+const TCP_STATE: u8 = 7;
+const FLAG_OPENED_INBOUND: u8 = 16;
+const FLAG_STATELESS: u8 = 32;
+const FLAG_KEEPS_MAPPING: u8 = 64;
 
 /// The part of a session that only opening, closing and listing touch.
 #[derive(Debug, zerocopy::FromZeros)]
@@ -91,6 +94,8 @@ impl Rare {
 pub struct Opening {
     /// The key of the first packet, seen from the internal side: source is the internal endpoint.
     pub key: FlowKey,
+    /// The VRF in which the other direction arrives.
+    pub remote_vrf: VrfId,
     /// The external endpoint, where the flow is translated.
     pub external: Option<(u32, u16)>,
     /// Direction of the first packet.
@@ -117,7 +122,6 @@ impl Session {
             words: [0; 8],
             ports,
             protocol: key.protocol,
-            kind: 0,
             generation: opening.generation,
             last_seen: now.low(),
             next_hops: [NextHopId::NONE.0; 2],
@@ -126,8 +130,12 @@ impl Session {
                 TcpState::opened_by(opening.direction) as u8
             } else {
                 TcpState::None as u8
+            } | if opening.direction == Direction::Inbound {
+                FLAG_OPENED_INBOUND
+            } else {
+                0
             },
-            flags: if opening.direction == Direction::Inbound { FLAG_OPENED_INBOUND } else { 0 },
+            kinds: [key.vrf, opening.remote_vrf].map(|vrf| vrf.0 << KIND_VRF_SHIFT),
             ingress: [InterfaceId::NONE.0; 2],
         };
         session.set_stateless(opening.stateless);
@@ -145,12 +153,14 @@ impl Session {
                 session.words[3] =
                     u32::from(address.wire_bits()) | u32::from(transport.wire_bits()) << 16;
                 session.ports[2] = external_port;
-                session.kind = if opening.external.is_some() { KIND_TRANSLATED } else { 0 };
+                if opening.external.is_some() {
+                    session.kinds.iter_mut().for_each(|kind| *kind |= KIND_TRANSLATED);
+                }
             }
             Family::Ipv6 => {
                 session.words[..4].copy_from_slice(&key.source);
                 session.words[4..].copy_from_slice(&key.destination);
-                session.kind = KIND_IPV6;
+                session.kinds.iter_mut().for_each(|kind| *kind |= KIND_IPV6);
             }
         }
         session
@@ -163,7 +173,7 @@ impl Session {
         self.ports[at] == key.source_port
             && self.ports[at + 1] == key.destination_port
             && self.protocol == key.protocol
-            && self.kind & KIND_IPV6 == key.family as u8
+            && self.kinds[at] & !KIND_TRANSLATED == key.family as u8 | key.vrf.0 << KIND_VRF_SHIFT
             && match key.family {
                 Family::Ipv4 => {
                     self.words[at] == key.source[0] && self.words[at + 1] == key.destination[0]
@@ -189,6 +199,7 @@ impl Session {
             destination_port: self.ports[at + 1],
             protocol: self.protocol,
             family: self.family(),
+            vrf: self.vrf(direction),
             ..FlowKey::default()
         };
         if self.family() == Family::Ipv4 {
@@ -201,16 +212,27 @@ impl Session {
         key
     }
 
-    /// The key that the ACLs see: internal and remote endpoints, never the translated one.
+    /// The key that the ACLs see: internal and remote endpoints, never the translated one. A packet to an internal endpoint
+    /// is routed in that endpoint's VRF, one that is not translated in the VRF where it arrived.
     pub fn real_key(&self, direction: Direction) -> FlowKey {
         let outbound = self.key(Direction::Outbound);
-        if direction == Direction::Outbound { outbound } else { outbound.reversed() }
+        match direction {
+            Direction::Outbound => outbound,
+            Direction::Inbound if self.translated() => outbound.reversed(),
+            Direction::Inbound => self.key(Direction::Inbound),
+        }
+    }
+
+    /// The VRF in which packets of a direction arrive.
+    #[inline]
+    pub fn vrf(&self, direction: Direction) -> VrfId {
+        VrfId(self.kinds[direction.index()] >> KIND_VRF_SHIFT)
     }
 
     /// The address family.
     #[inline]
     pub fn family(&self) -> Family {
-        if self.kind & KIND_IPV6 == 0 { Family::Ipv4 } else { Family::Ipv6 }
+        if self.kinds[0] & KIND_IPV6 == 0 { Family::Ipv4 } else { Family::Ipv6 }
     }
 
     /// IP protocol number.
@@ -222,7 +244,7 @@ impl Session {
     /// Whether packets are rewritten.
     #[inline]
     pub fn translated(&self) -> bool {
-        self.kind & KIND_TRANSLATED != 0
+        self.kinds[0] & KIND_TRANSLATED != 0
     }
 
     /// The external endpoint of a translated session.
@@ -305,7 +327,7 @@ impl Session {
         let turns = tcp_flags.is_some_and(|flags| self.turns(flags));
         let at = direction.index();
         self.packets[at] = self.packets[at].wrapping_add(1);
-        let is_ipv6 = self.kind & KIND_IPV6 != 0;
+        let is_ipv6 = self.kinds[0] & KIND_IPV6 != 0;
         if !is_ipv6 {
             let (low, carry) = self.words[4 + 2 * at].overflowing_add(u32::from(octets));
             self.words[4 + 2 * at] = low;
@@ -317,49 +339,49 @@ impl Session {
     /// The TCP state ([`TcpState::None`] for other protocols).
     #[inline]
     pub fn tcp_state(&self) -> TcpState {
-        TcpState::from_u8(self.state)
+        TcpState::from_u8(self.state & TCP_STATE)
     }
 
     /// Whether a TCP segment may change the state.
     #[inline]
     fn turns(&self, tcp_flags: u8) -> bool {
-        self.state != TcpState::Established as u8 || tcp_flags & tcp::CONTROL != 0
+        self.state & TCP_STATE != TcpState::Established as u8 || tcp_flags & tcp::CONTROL != 0
     }
 
     /// Follows a TCP segment; returns whether the timeout is another one now.
     pub fn follow(&mut self, direction: Direction, tcp_flags: u8) -> bool {
         let before = self.tcp_state();
         let after = before.after(direction, tcp_flags);
-        self.state = after as u8;
+        self.state = self.state & !TCP_STATE | after as u8;
         before.transitory() != after.transitory()
     }
 
     /// Which way the packet went that opened the session.
     pub fn opened_by(&self) -> Direction {
-        if self.flags & FLAG_OPENED_INBOUND == 0 { Direction::Outbound } else { Direction::Inbound }
+        if self.state & FLAG_OPENED_INBOUND == 0 { Direction::Outbound } else { Direction::Inbound }
     }
 
     /// Whether replies need a rule of their own.
     pub fn stateless(&self) -> bool {
-        self.flags & FLAG_STATELESS != 0
+        self.state & FLAG_STATELESS != 0
     }
 
     /// Notes whether replies need a rule of their own.
     pub fn set_stateless(&mut self, stateless: bool) {
-        self.flags =
-            if stateless { self.flags | FLAG_STATELESS } else { self.flags & !FLAG_STATELESS };
+        self.state =
+            if stateless { self.state | FLAG_STATELESS } else { self.state & !FLAG_STATELESS };
     }
 
     /// Whether the host has sent through the session.
     pub fn keeps_mapping(&self) -> bool {
-        self.flags & FLAG_KEEPS_MAPPING != 0
+        self.state & FLAG_KEEPS_MAPPING != 0
     }
 
     /// Notes that the host has; returns whether that is new.
     pub fn keep_mapping(&mut self) -> bool {
-        let before = self.flags;
-        self.flags |= FLAG_KEEPS_MAPPING;
-        self.flags != before
+        let before = self.state;
+        self.state |= FLAG_KEEPS_MAPPING;
+        self.state != before
     }
 
     /// Notes a packet: what counts as a refresh restarts the timeout (RFC 4787 REQ-6: outbound always does; from outside
@@ -368,7 +390,7 @@ impl Session {
     pub fn refresh(&mut self, direction: Direction, now: Tick) {
         if direction == Direction::Outbound
             || !self.translated()
-            || self.state > TcpState::SynInbound as u8
+            || self.state & TCP_STATE > TcpState::SynInbound as u8
         {
             self.last_seen = now.low();
         }

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::engine::ids::Tick;
+use crate::engine::ids::{Tick, VrfId};
 use crate::engine::verdict::DropReason;
 use crate::table::TokenBucket;
 
@@ -12,6 +12,8 @@ use crate::table::TokenBucket;
 pub struct Refusal {
     /// What was used up.
     pub reason: DropReason,
+    /// The host's VRF.
+    pub vrf: VrfId,
     /// The host.
     pub host: IpAddr,
     /// The external address it is paired with.

@@ -358,7 +358,8 @@ const CLOSED: u32 = 0;
 fn hash(hasher: &Hasher, key: &FlowKey) -> u64 {
     let ports = u64::from(key.source_port)
         | u64::from(key.destination_port) << 16
-        | u64::from(key.protocol) << 32;
+        | u64::from(key.protocol) << 32
+        | u64::from(key.vrf.0) << 40;
     if key.family == Family::Ipv4 {
         let addresses = u64::from(key.source[0]) | u64::from(key.destination[0]) << 32;
         return hasher.hash2(addresses, ports);

@@ -15,12 +15,14 @@ fn key4() -> FlowKey {
         destination_port: 53,
         protocol: crate::wire::protocol::UDP,
         family: Family::Ipv4,
+        vrf: VrfId::DEFAULT,
     }
 }
 
 fn opening(key: FlowKey, external: Option<(u32, u16)>) -> Opening {
     Opening {
         key,
+        remote_vrf: VrfId::DEFAULT,
         external,
         direction: Direction::Outbound,
         ingress: InterfaceId(0),

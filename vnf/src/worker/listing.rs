@@ -1,5 +1,7 @@
 //! Long lists, a page at a time: what a worker tells of its flows without stopping for longer than a burst.
 
+use std::net::Ipv4Addr;
+
 use super::Worker;
 use crate::engine::counters::CloseCause;
 use crate::engine::ids::{SessionId, Tick};
@@ -9,6 +11,7 @@ use crate::engine::message::{
 };
 use crate::engine::meta::{Direction, Family, FlowKey};
 use crate::forward;
+use crate::nat::Internal;
 use crate::pipeline::Pipeline;
 use crate::session::tcp::TcpState;
 use crate::session::timeouts::Timeouts;
@@ -42,9 +45,9 @@ impl Worker {
                         }
                     }
                     Some(HostRecord {
-                        internal: host.address,
+                        internal: host.internal,
                         external: match host.external {
-                            0 => nat.static_external(host.address).unwrap_or(0),
+                            0 => nat.static_external(host.internal).unwrap_or(0),
                             paired => paired,
                         },
                         sessions: host.sessions,
@@ -168,7 +171,8 @@ impl Row for SessionRecord {
         let key = &self.key;
         let internal = forward::address(key.family, &key.source);
         let ports = [Some(key.source_port), Some(key.destination_port), self.external.map(|e| e.1)];
-        filter.host.is_none_or(|host| host == internal)
+        filter.vrf.is_none_or(|vrf| vrf == key.vrf)
+            && filter.host.is_none_or(|host| host == internal)
             && filter.protocol.is_none_or(|protocol| protocol == key.protocol)
             && filter.port.is_none_or(|port| ports.contains(&Some(port)))
     }
@@ -176,7 +180,9 @@ impl Row for SessionRecord {
 
 impl Row for MappingRecord {
     fn admitted_by(&self, filter: &Filter) -> bool {
-        filter.host.is_none_or(|host| host == std::net::Ipv4Addr::from(self.internal.0))
+        let internal = self.internal.0;
+        filter.vrf.is_none_or(|vrf| vrf == internal.vrf)
+            && filter.host.is_none_or(|host| host == Ipv4Addr::from(internal.address))
             && filter.protocol.is_none_or(|protocol| protocol == self.protocol)
             && filter.port.is_none_or(|port| port == self.internal.1 || port == self.external.1)
     }
@@ -184,7 +190,9 @@ impl Row for MappingRecord {
 
 impl Row for HostRecord {
     fn admitted_by(&self, filter: &Filter) -> bool {
-        filter.host.is_none_or(|host| host == std::net::Ipv4Addr::from(self.internal))
+        let Internal { vrf, address } = self.internal;
+        filter.vrf.is_none_or(|wanted| wanted == vrf)
+            && filter.host.is_none_or(|host| host == Ipv4Addr::from(address))
     }
 }
 

@@ -15,6 +15,7 @@ impl Config {
             "firewall.toml" => include_str!("firewall.toml"),
             "nat44.toml" => include_str!("nat44.toml"),
             "router.toml" => include_str!("router.toml"),
+            "vrfs.toml" => include_str!("vrfs.toml"),
             text => text,
         };
         Self { text: text.to_owned() }

@@ -3,6 +3,62 @@
 use crate::common::*;
 
 #[test]
+fn rfc4787_req_7_an_external_address_may_be_an_internal_one_in_another_vrf() {
+    for_workers(|workers| {
+        // The customer's network has the prefix of the external one, and a host with the address of the pool.
+        let host = "198.51.100.10".to_owned();
+        let config = Config::new("vrfs.toml")
+            .replace(
+                "name = \"red\"\ndevice = \"net_ring0\"\naddresses = [\"10.0.0.1/24\"",
+                "name = \"red\"\ndevice = \"net_ring0\"\naddresses = [\"198.51.100.1/24\"",
+            )
+            .replace("[\"198.51.100.10-198.51.100.13\"]", "[\"198.51.100.10\"]")
+            .neighbors("red", [host, "198.51.100.254".to_owned()])
+            .neighbors("wan", ["198.51.100.254".to_owned()]);
+        let mut vnf = Harness::new(config, workers);
+        let question = udp("198.51.100.10:5000", "203.0.113.7:53");
+        for _ in 0..2 {
+            vnf.send("red", &question);
+            let external = vnf.expect_translated("wan", &question);
+            let answer = udp("203.0.113.7:53", external);
+            vnf.send("wan", &answer);
+            vnf.expect("red", &answer.to("198.51.100.10:5000"));
+        }
+        // The neighbour inside is not the gateway outside, though it has the same address.
+        let inside = udp("198.51.100.10:1", "198.51.100.254:2");
+        vnf.send("red", &inside);
+        vnf.expect("red", &inside);
+        vnf.send("red", &inside.reply());
+        vnf.expect("red", &inside.reply());
+    });
+}
+
+#[test]
+fn rfc6888_req_2_the_key_of_paired_pooling_is_the_subscriber() {
+    for_workers(|workers| {
+        let gateway = ["198.51.100.254".to_owned()];
+        let mut vnf = Harness::new(Config::new("vrfs.toml").neighbors("wan", gateway), workers);
+        let mut addresses = std::collections::BTreeSet::new();
+        for port in ["red", "blue"] {
+            let external = |vnf: &mut Harness, packet: &Packet| {
+                vnf.send(port, packet);
+                vnf.expect_translated("wan", packet).ip()
+            };
+            let first = external(&mut vnf, &udp("10.0.0.2:5000", "203.0.113.7:53"));
+            for packet in [
+                tcp("10.0.0.2:5000", "203.0.113.7:80", "S"),
+                ping("10.0.0.2:77", "203.0.113.7"),
+                udp("10.0.0.2:5001", "203.0.113.9:53"),
+            ] {
+                assert_eq!(external(&mut vnf, &packet), first);
+            }
+            addresses.insert(first);
+        }
+        assert_eq!(vnf.hosts(), 2, "of one address: {addresses:?}");
+    });
+}
+
+#[test]
 fn rfc4787_req_10_addresses_in_payloads_are_nobodys_business() {
     for_workers(|workers| {
         let mut vnf = Harness::new("nat44.toml", workers);

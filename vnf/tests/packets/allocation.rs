@@ -71,7 +71,9 @@ fn changes(vnf: &mut Harness) -> Vec<(u8, u16, bool)> {
     let mut found = Vec::new();
     for worker in &mut vnf.workers {
         let (changes, lost) = worker.pipeline.flows.hosts.take_block_changes();
-        found.extend(changes.map(|change| (change.host as u8, change.ports.0, change.opened)));
+        found.extend(
+            changes.map(|change| (change.host.address as u8, change.ports.0, change.opened)),
+        );
         assert_eq!(lost, 0);
     }
     found

@@ -24,4 +24,5 @@ mod routing;
 mod rule_log;
 mod timeouts;
 mod translation;
+mod vrfs;
 mod who;

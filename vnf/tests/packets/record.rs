@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use vnf::engine::record::{RECORDS, Record, Recorded};
+use vnf::nat::table::InternalEndpoint;
 
 use crate::common::*;
 
@@ -17,8 +18,9 @@ fn records(vnf: &Harness) -> Vec<(Recorded, u8, SocketAddr, SocketAddr, Option<u
     });
     let endpoint =
         |(address, port): (u32, u16)| SocketAddr::new(address.to_be_bytes().into(), port);
+    let internal = |(host, port): InternalEndpoint| endpoint((host.address, port));
     taken
-        .map(|r| (r.event, r.protocol, endpoint(r.internal), endpoint(r.external), r.sharing))
+        .map(|r| (r.event, r.protocol, internal(r.internal), endpoint(r.external), r.sharing))
         .collect()
 }
 
@@ -95,7 +97,7 @@ fn port_blocks_are_put_on_record_when_given_and_when_returned() {
         };
         let given = taken(&vnf);
         assert_eq!(given.len(), 1);
-        assert_eq!((given[0].event, given[0].internal), (Recorded::Given, (0x0a00_0002, 0)));
+        assert_eq!((given[0].event, given[0].internal), (Recorded::Given, (0x0a00_0002.into(), 0)));
         let ports = given[0].external.1..=given[0].last_port;
         assert!(ports.len() == 64 && ports.contains(&external.port()), "{ports:?} {external}");
 
@@ -112,7 +114,7 @@ fn records_without_room_are_counted_and_packets_pass() {
     let mut vnf = Harness::new(logging(), 1);
     let filler = Record {
         at: vnf.now(),
-        internal: (0, 0),
+        internal: (0.into(), 0),
         external: (0, 0),
         sharing: None,
         last_port: 0,

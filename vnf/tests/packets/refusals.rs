@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use vnf::engine::ids::VrfId;
 use vnf::engine::message::Event;
 use vnf::engine::verdict::DropReason;
 use vnf::session::refusals::Refusal;
@@ -35,6 +36,7 @@ fn a_host_at_its_limit_is_named_with_its_external_address_and_protocol() {
         let IpAddr::V4(address) = external.ip() else { panic!("{external} is not IPv4") };
         let expected = Refusal {
             reason: DropReason::NatHostLimit,
+            vrf: VrfId::DEFAULT,
             host: "10.0.0.2".parse().unwrap(),
             external: Some(address.into()),
             protocol: 17,

@@ -31,7 +31,8 @@ fn the_holder_is_told_while_it_holds_and_while_the_endpoint_rests() {
         let packet = udp("10.0.0.2:5000", "203.0.113.7:53");
         vnf.send("lan", &packet);
         let external = vnf.expect_translated("wan", &packet);
-        let holder = HolderRecord { protocol: 17, internal: (0x0a00_0002, 5000), rests_ms: None };
+        let holder =
+            HolderRecord { protocol: 17, internal: (0x0a00_0002.into(), 5000), rests_ms: None };
         assert_eq!(who(&mut vnf, external), [holder]);
         let mut other = external;
         other.set_port(external.port() ^ 1);

@@ -2,6 +2,7 @@
 
 use ipnet::IpNet;
 
+use super::vrfs::Vrfs;
 use super::{Names, below};
 use crate::config::report::{Found, Place, Report};
 use crate::config::section::interface::Interface;
@@ -14,20 +15,23 @@ pub(super) struct Network {
     pub(super) interfaces: Vec<InterfaceSettings>,
     pub(super) names: Names,
     pub(super) ports: Vec<PortSettings>,
+    pub(super) vrfs: Vrfs,
 }
 
 impl Network {
-    /// The interface in whose subnet an address lies.
-    pub(super) fn interface_of(&self, address: std::net::IpAddr) -> Option<usize> {
+    /// The interface of a VRF in whose subnet an address lies.
+    pub(super) fn interface_of(&self, vrf: usize, address: std::net::IpAddr) -> Option<usize> {
         let within = |interface: &InterfaceSettings| {
-            interface.addresses.iter().any(|subnet| subnet.contains(&address))
+            interface.vrf == vrf
+                && interface.addresses.iter().any(|subnet| subnet.contains(&address))
         };
         self.interfaces.iter().position(within)
     }
 
-    /// Whether an address is an interface's own.
-    pub(super) fn owns(&self, address: std::net::IpAddr) -> bool {
-        let mut addresses = self.interfaces.iter().flat_map(|interface| &interface.addresses);
+    /// Whether an address is an interface's own in a VRF.
+    pub(super) fn owns(&self, vrf: usize, address: std::net::IpAddr) -> bool {
+        let of_vrf = self.interfaces.iter().filter(|interface| interface.vrf == vrf);
+        let mut addresses = of_vrf.flat_map(|interface| &interface.addresses);
         addresses.any(|own| own.addr() == address)
     }
 }
@@ -53,10 +57,11 @@ pub(super) fn check(
         report.error(&interface.place, message);
     }
     check_devices(ports, report);
-    check_addresses(&all().collect::<Vec<_>>(), report);
+    let vrfs = Vrfs::named_by(all(), complete, report);
+    check_addresses(&all().collect::<Vec<_>>(), &vrfs, report);
     let mut interfaces = Vec::<InterfaceSettings>::new();
     for (index, interface) in ports.iter().enumerate() {
-        interfaces.push(resolve(interface, index, DEFAULT_MTU, acls, report));
+        interfaces.push(resolve(interface, index, DEFAULT_MTU, acls, &vrfs, report));
     }
     for (index, vlan) in vlans.iter().enumerate() {
         let port = parent(vlan, &names, ports, report);
@@ -80,7 +85,7 @@ pub(super) fn check(
                 );
             }
         }
-        interfaces.push(resolve(vlan, port.unwrap_or(0), mtu, acls, report));
+        interfaces.push(resolve(vlan, port.unwrap_or(0), mtu, acls, &vrfs, report));
     }
     let port_settings = ports.iter().zip(&interfaces).map(|(port, interface)| PortSettings {
         device: port.device.as_ref().map_or_else(String::new, |device| device.value.clone()),
@@ -93,6 +98,7 @@ pub(super) fn check(
         ports: port_settings.collect(),
         interfaces,
         names,
+        vrfs,
     }
 }
 
@@ -116,6 +122,7 @@ fn resolve(
     port: usize,
     default_mtu: u16,
     acls: &Names,
+    vrfs: &Vrfs,
     report: &Report<'_>,
 ) -> InterfaceSettings {
     let acl =
@@ -139,6 +146,7 @@ fn resolve(
         nat: interface.nat.as_ref().and_then(|nat| nat.value),
         port,
         vlan: interface.id.as_ref().map(|id| id.value),
+        vrf: vrfs.of(interface),
     }
 }
 
@@ -155,13 +163,14 @@ fn check_devices(ports: &[Interface], report: &Report<'_>) {
     }
 }
 
-fn check_addresses(interfaces: &[&Interface], report: &Report<'_>) {
+fn check_addresses(interfaces: &[&Interface], vrfs: &Vrfs, report: &Report<'_>) {
     let link_local = |net: &IpNet| match net {
         IpNet::V4(_) => false,
         IpNet::V6(net) => net.addr().is_unicast_link_local(),
     };
     let mut seen: Vec<(usize, &Found<IpNet>)> = Vec::new();
     for (index, interface) in interfaces.iter().enumerate() {
+        let vrf = vrfs.of(interface);
         for found in &interface.addresses {
             let net = found.value;
             let clash = seen.iter().find(|(owner, other)| {
@@ -171,7 +180,7 @@ fn check_addresses(interfaces: &[&Interface], report: &Report<'_>) {
                 // Link-local addresses mean something on their own link only.
                 match *owner == index {
                     true => same,
-                    false => overlap && !link_local(&net),
+                    false => overlap && !link_local(&net) && vrf == vrfs.of(interfaces[*owner]),
                 }
             });
             if let Some((_, other)) = clash {

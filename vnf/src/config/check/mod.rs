@@ -3,6 +3,7 @@
 mod interfaces;
 mod nat44;
 mod routes;
+mod vrfs;
 
 use std::collections::BTreeSet;
 
@@ -41,6 +42,9 @@ pub(super) fn settle(draft: Draft, report: &Report<'_>) -> Settings {
         let place = nat44.as_ref().map(|nat44| &nat44.place);
         nat44::check_roles(place, ports.iter().chain(&vlans), report);
     }
+    if let Some(nat44) = &nat44 {
+        nat44::check_vrfs(nat44, ports.iter().chain(&vlans), &network, report);
+    }
     Settings {
         routes: routes::routes(&routes, &network, report),
         neighbors: routes::neighbors(&neighbors, &network, report),
@@ -48,6 +52,7 @@ pub(super) fn settle(draft: Draft, report: &Report<'_>) -> Settings {
         nat44: nat44::check(nat44, &network, dpdk.worker_cores.len(), report),
         acls: acls.into_iter().map(|acl| acl.settings).collect(),
         dpdk,
+        vrfs: network.vrfs.names.clone(),
         interfaces: network.interfaces,
         management: draft.management,
         ports: network.ports,

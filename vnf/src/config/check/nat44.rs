@@ -23,17 +23,22 @@ pub(super) fn check(
     workers: usize,
     report: &Report<'_>,
 ) -> Option<Nat44Settings> {
-    let nat44 = nat44?;
-    let internal = internal_subnets(network);
-    check_pool(&nat44.pool, &internal, report);
+    let mut nat44 = nat44?;
+    name_vrfs(&mut nat44, network, report);
+    let [external_vrf, internal_vrf] = [NatRole::External, NatRole::Internal]
+        .map(|role| network.interfaces.iter().find(|port| port.nat == Some(role)))
+        .map(|port| port.map_or(0, |port| port.vrf));
+    // Another VRF may have the same addresses as the pool.
+    let beside = internal_subnets(network, Some(external_vrf));
+    check_pool(&nat44.pool, &beside, report);
     check_blocks(&nat44, workers, report);
-    check_fixed(&nat44, &internal, network, report);
+    check_fixed(&nat44, &beside, external_vrf, network, report);
     if let Some(found) =
         nat44.max_sessions.as_ref().filter(|found| (found.value as usize) < workers)
     {
         found.reject(report, format!("at least one session for each of the {workers} workers"));
     }
-    let deterministic = deterministic(&nat44, &internal, report);
+    let deterministic = deterministic(&nat44, &internal_subnets(network, None), report);
     if let Some(log) = nat44.log.as_ref()
         && log.value == NatLog::Blocks
         && nat44.allocation == Allocation::Dynamic
@@ -44,7 +49,9 @@ pub(super) fn check(
     Some(Nat44Settings {
         allocation: nat44.allocation,
         deterministic,
-        exempts: nat44.exempts,
+        exempts: nat44.exempts.into_iter().map(|exempt| exempt.settings).collect(),
+        external_vrf,
+        internal_vrf,
         filtering: nat44.filtering,
         forwards: nat44.forwards.into_iter().map(|fixed| fixed.settings).collect(),
         hairpinning: nat44.hairpinning,
@@ -85,8 +92,45 @@ pub(super) fn check_roles<'a>(
     }
 }
 
-fn internal_subnets(network: &Network) -> Vec<Ipv4Net> {
-    let internal = network.interfaces.iter().filter(|port| port.nat == Some(NatRole::Internal));
+/// Turns the names of VRFs into indexes.
+fn name_vrfs(nat44: &mut Nat44, network: &Network, report: &Report<'_>) {
+    let find = |name: &Option<Found<String>>| network.vrfs.find(name.as_ref(), report);
+    nat44.statics.iter_mut().for_each(|fixed| fixed.settings.vrf = find(&fixed.vrf));
+    nat44.forwards.iter_mut().for_each(|fixed| fixed.settings.vrf = find(&fixed.vrf));
+    nat44.exempts.iter_mut().for_each(|exempt| exempt.settings.vrf = find(&exempt.vrf));
+}
+
+/// Checks that the external ports are in one VRF, to which the pool belongs; with deterministic allocation the internal
+/// ones too: it computes ports from an address alone.
+pub(super) fn check_vrfs<'a>(
+    nat44: &Nat44,
+    interfaces: impl Iterator<Item = &'a Interface>,
+    network: &Network,
+    report: &Report<'_>,
+) {
+    let mut first = [None; 2];
+    for interface in interfaces {
+        let Some(role) = &interface.nat else { continue };
+        let (at, words) = match role.value {
+            Some(NatRole::External) => (0, "external ports"),
+            Some(NatRole::Internal) if nat44.allocation == Allocation::Deterministic => {
+                (1, "internal ports, as allocation is deterministic,")
+            }
+            _ => continue,
+        };
+        let vrf = network.vrfs.of(interface);
+        let wanted = *first[at].get_or_insert(vrf);
+        if vrf != wanted {
+            let name = network.vrfs.names.name(wanted);
+            role.reject(report, format!("all {words} in one VRF, as in \"{name}\" before"));
+        }
+    }
+}
+
+fn internal_subnets(network: &Network, vrf: Option<usize>) -> Vec<Ipv4Net> {
+    let internal = network.interfaces.iter().filter(|port| {
+        port.nat == Some(NatRole::Internal) && vrf.is_none_or(|vrf| vrf == port.vrf)
+    });
     let nets = internal.flat_map(|port| &port.addresses).filter_map(|net| match net {
         IpNet::V4(net) => Some(net.trunc()),
         IpNet::V6(_) => None,
@@ -189,25 +233,33 @@ fn check_blocks(nat44: &Nat44, workers: usize, report: &Report<'_>) {
     }
 }
 
-fn check_fixed(nat44: &Nat44, subnets: &[Ipv4Net], network: &Network, report: &Report<'_>) {
+fn check_fixed(
+    nat44: &Nat44,
+    subnets: &[Ipv4Net],
+    external_vrf: usize,
+    network: &Network,
+    report: &Report<'_>,
+) {
     let subnet = |address: Ipv4Addr| subnets.iter().find(|net| net.contains(&address));
-    let in_pool = |address: Ipv4Addr| nat44.pool.iter().any(|range| range.value.contains(&address));
+    let in_pool = |vrf: usize, address: Ipv4Addr| {
+        vrf == external_vrf && nat44.pool.iter().any(|range| range.value.contains(&address))
+    };
     let mut externals = HashMap::new();
     let mut internals = HashMap::new();
     for fixed in &nat44.statics {
-        let StaticSettings { external, internal } = fixed.settings;
+        let StaticSettings { external, internal, vrf } = fixed.settings;
         if let Some(line) = externals.insert(external, fixed.external.place.line) {
             let expected = format!("each external address once: line {line} has this one");
             fixed.external.reject(report, expected);
         } else if let Some(net) = subnet(external) {
             fixed.external.reject(report, format!("an address outside the internal subnet {net}"));
-        } else if network.owns(IpAddr::V4(external)) {
+        } else if network.owns(external_vrf, IpAddr::V4(external)) {
             fixed.external.reject(report, "an address that is not a port's own");
         }
-        if let Some(line) = internals.insert(internal, fixed.internal.place.line) {
+        if let Some(line) = internals.insert((vrf, internal), fixed.internal.place.line) {
             let expected = format!("each internal address once: line {line} has this one");
             fixed.internal.reject(report, expected);
-        } else if in_pool(internal) {
+        } else if in_pool(vrf, internal) {
             fixed.internal.reject(report, INTERNAL_HOST);
         }
     }
@@ -225,7 +277,7 @@ fn check_fixed(nat44: &Nat44, subnets: &[Ipv4Net], network: &Network, report: &R
         } else if let Some(net) = subnet(*external) {
             fixed.external.reject(report, format!("an address outside the internal subnet {net}"));
         }
-        if in_pool(fixed.settings.internal) {
+        if in_pool(fixed.settings.vrf, fixed.settings.internal) {
             fixed.internal.reject(report, INTERNAL_HOST);
         }
     }

@@ -20,13 +20,25 @@ pub(super) fn routes(
     let mut resolved = Vec::new();
     let mut lines = HashMap::new();
     for route in routes {
+        let vrf = network.vrfs.find(route.vrf.as_ref(), report);
+        let other = route.next_hop_vrf.as_ref().map(|found| {
+            let other = network.vrfs.find(Some(found), report);
+            if other == vrf && network.vrfs.names.name(vrf) == found.value {
+                found.reject(report, "another VRF than the route's own");
+            }
+            other
+        });
         if let Some(prefix) = &route.prefix {
-            check_prefix(prefix, &mut lines, network, report);
+            check_prefix(prefix, vrf, &mut lines, network, report);
         }
         match (route.next_hops.as_deref(), route.discard) {
-            (Some([]), false) if !report.incomplete() => {
+            (Some([]), false) if other.is_none() && !report.incomplete() => {
                 let place = below(&route.place, "next_hops");
                 report.error(&place, "found nothing, expected next hops, or discard = true");
+            }
+            (_, true) if other.is_some() => {
+                let place = below(&route.place, "discard");
+                report.error(&place, "found true, expected false where there is a next_hop_vrf");
             }
             (Some([_, ..]), true) => {
                 let place = below(&route.place, "discard");
@@ -37,14 +49,15 @@ pub(super) fn routes(
         let Some(prefix) = &route.prefix else { continue };
         let mut next_hops: Vec<NextHopSettings> = Vec::new();
         for found in route.next_hops.iter().flatten() {
-            if let Some(hop) = next_hop(found, &prefix.value, network, report) {
+            let hop = next_hop(found, &prefix.value, other.unwrap_or(vrf), network, report);
+            if let Some(hop) = hop {
                 if next_hops.contains(&hop) {
                     found.reject(report, "each next hop once");
                 }
                 next_hops.push(hop);
             }
         }
-        resolved.push(RouteSettings { next_hops, prefix: prefix.value });
+        resolved.push(RouteSettings { next_hop_vrf: other, next_hops, prefix: prefix.value, vrf });
     }
     resolved
 }
@@ -52,15 +65,17 @@ pub(super) fn routes(
 /// `lines` has the prefixes already routed.
 fn check_prefix(
     prefix: &Found<IpNet>,
-    lines: &mut HashMap<IpNet, usize>,
+    vrf: usize,
+    lines: &mut HashMap<(usize, IpNet), usize>,
     network: &Network,
     report: &Report<'_>,
 ) {
-    if let Some(line) = lines.insert(prefix.value, prefix.place.line) {
+    if let Some(line) = lines.insert((vrf, prefix.value), prefix.place.line) {
         prefix.reject(report, format!("each prefix once: line {line} has this one"));
     }
     let connected = |subnet: &IpNet| subnet.trunc() == prefix.value;
-    let owner = network.interfaces.iter().find(|port| port.addresses.iter().any(connected));
+    let mut of_vrf = network.interfaces.iter().filter(|port| port.vrf == vrf);
+    let owner = of_vrf.find(|port| port.addresses.iter().any(connected));
     if let Some(owner) = owner {
         let name = &owner.name;
         prefix.reject(report, format!("a prefix that is no interface's subnet: \"{name}\" has it"));
@@ -70,6 +85,7 @@ fn check_prefix(
 fn next_hop(
     found: &Found<IpAddr>,
     prefix: &IpNet,
+    vrf: usize,
     network: &Network,
     report: &Report<'_>,
 ) -> Option<NextHopSettings> {
@@ -79,13 +95,20 @@ fn next_hop(
         found.reject(report, format!("{family} address, as the prefix is"));
         return None;
     }
-    if network.owns(address) {
+    if network.owns(vrf, address) {
         found.reject(report, "a neighbour's address, not the own one");
         return None;
     }
-    let interface = network.interface_of(address);
+    let interface = network.interface_of(vrf, address);
     if interface.is_none() && network.addresses_known && !report.incomplete() {
-        found.reject(report, "an address in the subnet of a port or VLAN");
+        let expected = match network.vrfs.names.count() {
+            1 => "an address in the subnet of a port or VLAN".to_owned(),
+            _ => {
+                let name = network.vrfs.names.name(vrf);
+                format!("an address in the subnet of a port or VLAN of VRF \"{name}\"")
+            }
+        };
+        found.reject(report, expected);
     }
     Some(NextHopSettings { address, interface: interface? })
 }
@@ -109,7 +132,7 @@ pub(super) fn neighbors(
         let subnets = &network.interfaces[interface].addresses;
         let within = subnets.iter().any(|subnet| subnet.contains(&address));
         let link_local = matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
-        if network.owns(address) {
+        if network.owns(network.interfaces[interface].vrf, address) {
             found.reject(report, "a neighbour's address, not the own one");
         } else if !within && !link_local && network.addresses_known && !report.incomplete() {
             let name = &network.interfaces[interface].name;

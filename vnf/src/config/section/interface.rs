@@ -26,6 +26,7 @@ pub(in crate::config) struct Interface {
     pub(in crate::config) nat: Option<Found<Option<NatRole>>>,
     pub(in crate::config) parent: Option<Found<String>>,
     pub(in crate::config) place: Place,
+    pub(in crate::config) vrf: Option<Found<String>>,
 }
 
 /// Reads a `[[port]]`.
@@ -71,6 +72,7 @@ fn common(reader: Reader<'_>) -> Interface {
         }),
         parent: None,
         place: reader.place().clone(),
+        vrf: super::route::vrf(&reader, "vrf"),
     };
     interface.addresses_known &= !reader.finish().contains(&"addresses");
     interface

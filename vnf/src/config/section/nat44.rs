@@ -9,6 +9,7 @@ use ipnet::Ipv4Net;
 
 use crate::config::reader::{Node, Parsed, Reader};
 use crate::config::report::{Found, Place};
+use crate::config::section::route::vrf;
 use crate::config::settings::{
     Allocation, ExemptSettings, Filtering, ForwardSettings, Mapping, NatLog, SessionSettings,
     StaticSettings, Timeouts,
@@ -19,7 +20,7 @@ use crate::config::values::{self, show_duration};
 pub(in crate::config) struct Nat44 {
     pub(in crate::config) allocation: Allocation,
     pub(in crate::config) deterministic: Deterministic,
-    pub(in crate::config) exempts: Vec<ExemptSettings>,
+    pub(in crate::config) exempts: Vec<InVrf<ExemptSettings>>,
     pub(in crate::config) filtering: Filtering,
     pub(in crate::config) forwards: Vec<Fixed<ForwardSettings>>,
     pub(in crate::config) hairpinning: bool,
@@ -45,6 +46,13 @@ pub(in crate::config) struct Fixed<T> {
     pub(in crate::config) external: Found<()>,
     pub(in crate::config) internal: Found<()>,
     pub(in crate::config) settings: T,
+    pub(in crate::config) vrf: Option<Found<String>>,
+}
+
+/// What belongs to the internal side of a VRF.
+pub(in crate::config) struct InVrf<T> {
+    pub(in crate::config) settings: T,
+    pub(in crate::config) vrf: Option<Found<String>>,
 }
 
 /// `[nat44.deterministic]` as read; no `place`: the table is not there.
@@ -245,10 +253,11 @@ fn one_to_one(table: Reader<'_>) -> Option<Fixed<StaticSettings>> {
     let external = external.and_then(|node| node.string(AN_ADDRESS, host));
     let internal = table.required("internal", AN_ADDRESS);
     let internal = internal.and_then(|node| node.string(AN_ADDRESS, host));
+    let vrf = vrf(&table, "vrf");
     table.finish();
     let (external, internal) = (external?, internal?);
-    let settings = StaticSettings { external: external.value, internal: internal.value };
-    Some(Fixed { external: external.bare(), internal: internal.bare(), settings })
+    let settings = StaticSettings { external: external.value, internal: internal.value, vrf: 0 };
+    Some(Fixed { external: external.bare(), internal: internal.bare(), settings, vrf })
 }
 
 fn forward(table: Reader<'_>) -> Option<Fixed<ForwardSettings>> {
@@ -258,6 +267,7 @@ fn forward(table: Reader<'_>) -> Option<Fixed<ForwardSettings>> {
     let external = external.and_then(|node| node.string(AN_ENDPOINT, endpoint));
     let internal = table.required("internal", AN_ENDPOINT);
     let internal = internal.and_then(|node| node.string(AN_ENDPOINT, endpoint));
+    let vrf = vrf(&table, "vrf");
     let report = table.report();
     table.finish();
     let (protocol, external, internal) = (protocol?, external?, internal?);
@@ -274,11 +284,12 @@ fn forward(table: Reader<'_>) -> Option<Fixed<ForwardSettings>> {
         internal: internal_address,
         internal_ports,
         protocol,
+        vrf: 0,
     };
-    Some(Fixed { external: external.bare(), internal: internal.bare(), settings })
+    Some(Fixed { external: external.bare(), internal: internal.bare(), settings, vrf })
 }
 
-fn exempt(table: Reader<'_>) -> ExemptSettings {
+fn exempt(table: Reader<'_>) -> InVrf<ExemptSettings> {
     let nets = |key| -> Vec<Ipv4Net> {
         let node = table.optional(key).filter(|node| node.as_str() != Some("any"));
         let Some(node) = node else { return Vec::new() };
@@ -290,7 +301,9 @@ fn exempt(table: Reader<'_>) -> ExemptSettings {
         let nets = nodes.iter().filter_map(|node| node.string(EXEMPT, values::ipv4_net));
         nets.map(|net| net.value).collect()
     };
-    let read = ExemptSettings { destination: nets("destination"), source: nets("source") };
+    let settings =
+        ExemptSettings { destination: nets("destination"), source: nets("source"), vrf: 0 };
+    let read = InVrf { settings, vrf: vrf(&table, "vrf") };
     table.finish();
     read
 }

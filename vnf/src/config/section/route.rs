@@ -11,9 +11,11 @@ use crate::config::values;
 /// A route as read. `next_hops` is `None` where something was wrong with the list.
 pub(in crate::config) struct Route {
     pub(in crate::config) discard: bool,
+    pub(in crate::config) next_hop_vrf: Option<Found<String>>,
     pub(in crate::config) next_hops: Option<Vec<Found<IpAddr>>>,
     pub(in crate::config) place: Place,
     pub(in crate::config) prefix: Option<Found<IpNet>>,
+    pub(in crate::config) vrf: Option<Found<String>>,
 }
 
 /// Reads a `[[route]]`.
@@ -33,9 +35,16 @@ pub(in crate::config) fn route(route: Reader<'_>) -> Route {
         }),
     };
     let place = route.place().clone();
+    let (next_hop_vrf, vrf) = (vrf(&route, "next_hop_vrf"), vrf(&route, "vrf"));
     let meant = route.finish();
     let next_hops = next_hops.filter(|_| !meant.contains(&"next_hops"));
-    Route { discard: discard || meant.contains(&"discard"), next_hops, place, prefix }
+    let discard = discard || meant.contains(&"discard");
+    Route { discard, next_hop_vrf, next_hops, place, prefix, vrf }
+}
+
+/// The name of a VRF.
+pub(in crate::config) fn vrf(table: &Reader<'_>, key: &'static str) -> Option<Found<String>> {
+    table.optional(key).and_then(|node| node.string(values::A_NAME, values::name))
 }
 
 /// A static neighbour as read; a `None` was reported.

@@ -14,11 +14,13 @@ use ipnet::IpNet;
 use super::problem::Problem;
 
 mod nat44;
+mod vrfs;
 
 pub use nat44::{
     Allocation, DeterministicSettings, ExemptSettings, Filtering, ForwardSettings, Mapping,
     Nat44Settings, NatLog, StaticSettings,
 };
+pub use vrfs::VrfNames;
 
 /// A whole configuration file.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +45,8 @@ pub struct Settings {
     pub sessions: SessionSettings,
     /// `[sets]`, by name; rules share their addresses.
     pub sets: BTreeMap<String, Arc<[IpNet]>>,
+    /// The virtual routing tables, in the order in which the interfaces name them.
+    pub vrfs: VrfNames,
     /// What is accepted, but worth a word.
     pub warnings: Vec<Problem>,
     /// `[workers]`.
@@ -136,6 +140,8 @@ pub struct InterfaceSettings {
     pub port: usize,
     /// The 802.1Q identifier, 1 to 4094; `None`: the port's untagged traffic.
     pub vlan: Option<u16>,
+    /// Index into `Settings::vrfs`.
+    pub vrf: usize,
 }
 
 /// `port.nat`: the side of the NAT an interface is on (RFC 4787).
@@ -150,10 +156,14 @@ pub enum NatRole {
 /// `[[route]]`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RouteSettings {
-    /// Where to, several for ECMP by flow; empty: packets are discarded.
+    /// The VRF of the next hops where it is another one; without next hops, where the destination is looked up again.
+    pub next_hop_vrf: Option<usize>,
+    /// Where to, several for ECMP by flow; empty, and no other VRF: packets are discarded.
     pub next_hops: Vec<NextHopSettings>,
     /// The destination, host bits zero.
     pub prefix: IpNet,
+    /// The VRF whose packets it routes, an index into `Settings::vrfs`.
+    pub vrf: usize,
 }
 
 /// One of `route.next_hops`.

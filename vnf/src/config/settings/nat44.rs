@@ -24,6 +24,10 @@ pub struct Nat44Settings {
     pub hairpinning: bool,
     /// Where it is kept which ports may be in use, so that they rest after a crash too (RFC 6888 REQ-8).
     pub journal: Option<PathBuf>,
+    /// The VRF of the external side, to which the pool belongs: an index into `Settings::vrfs`.
+    pub external_vrf: usize,
+    /// The VRF of the internal side, where there is one only.
+    pub internal_vrf: usize,
     /// What is logged.
     pub log: NatLog,
     /// Where to.
@@ -108,6 +112,8 @@ pub struct StaticSettings {
     pub external: Ipv4Addr,
     /// The internal host.
     pub internal: Ipv4Addr,
+    /// The host's VRF, an index into `Settings::vrfs`.
+    pub vrf: usize,
 }
 
 /// `[[nat44.forward]]`: external ports, one by one, to as many internal ports.
@@ -123,6 +129,8 @@ pub struct ForwardSettings {
     pub internal_ports: RangeInclusive<u16>,
     /// The IP protocol number: TCP or UDP.
     pub protocol: u8,
+    /// The internal host's VRF, an index into `Settings::vrfs`.
+    pub vrf: usize,
 }
 
 /// `[[nat44.exempt]]`: internal to external without translation.
@@ -132,4 +140,6 @@ pub struct ExemptSettings {
     pub destination: Vec<Ipv4Net>,
     /// Internal sources; empty: any.
     pub source: Vec<Ipv4Net>,
+    /// The VRF of the sources, an index into `Settings::vrfs`.
+    pub vrf: usize,
 }

@@ -6,7 +6,7 @@ use dpdk_bindings::memory::Source;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::ids::{InterfaceId, NextHopId, PortId, SessionId};
+use crate::engine::ids::{InterfaceId, NextHopId, PortId, SessionId, VrfId};
 use crate::engine::mask::Slot;
 use crate::engine::meta::{Direction, FlowKey, Kind};
 use crate::nat::ExternalPorts;
@@ -34,6 +34,7 @@ fn flows(key: FlowKey, external: (u32, u16)) -> (Flows, SessionId) {
     let (hasher, ports) = (Hasher::random(), ExternalPorts::default());
     let mut flows = Flows::with_capacity(1, &hasher, ports, false, Source::Plain, Tick(0)).unwrap();
     let opening = Opening {
+        remote_vrf: VrfId::DEFAULT,
         key,
         external: Some(external),
         direction: Direction::Outbound,

@@ -64,7 +64,7 @@ impl<T: Serialize + Send + 'static> List<T> {
         if self.left == 0 {
             return Ok(None);
         }
-        let page = Page { filter: self.filter, from, limit: self.left.min(PAGE) };
+        let page = Page { filter: self.filter.clone(), from, limit: self.left.min(PAGE) };
         let answer = self.asker.ask(|reply| (self.question)(page, reply)).await?;
         for row in answer.rows.iter().take(self.left) {
             if !std::mem::replace(&mut self.empty, false) {

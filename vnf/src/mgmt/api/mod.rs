@@ -18,9 +18,9 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use self::error::Error;
-use self::params::{ConfigParams, DryRun, FilterParams, HostParams, ListParams, Params};
+use self::params::{ConfigParams, DryRun, FilterParams, HostParams, ListParams, Params, VrfParams};
 use super::request::{Asker, Failure, Reload, Reply, Request};
-use super::view::{Cleared, Link, ReloadReport, State as VnfState};
+use super::view::{Cleared, Link, NeighborRow, PortRow, ReloadReport, RouteRow, State as VnfState};
 
 /// What the resources need: whom to ask, and which file the instance was started with.
 #[derive(Clone, Debug)]
@@ -89,11 +89,11 @@ fn harmless() -> Router<Api> {
         .route("/v1/acl", ask(Request::Acl))
         .route("/v1/drops", ask(Request::Drops))
         .route("/v1/memory", ask(Request::Memory))
-        .route("/v1/neighbors", ask(Request::Neighbors))
+        .route("/v1/neighbors", ask_in_vrf(Request::Neighbors, |row: &NeighborRow| &row.vrf))
         .route("/v1/openapi.json", get(openapi))
         .route("/v1/pool", ask(Request::Pool))
-        .route("/v1/ports", ask(Request::Ports))
-        .route("/v1/routes", ask(Request::Routes))
+        .route("/v1/ports", ask_in_vrf(Request::Ports, |row: &PortRow| &row.vrf))
+        .route("/v1/routes", ask_in_vrf(Request::Routes, |row: &RouteRow| &row.vrf))
         .route("/v1/status", ask(Request::Status))
         .route("/v1/version", ask(Request::Version))
         .route("/v1/workers", ask(Request::Workers))
@@ -103,6 +103,20 @@ fn harmless() -> Router<Api> {
 fn ask<T: Serialize + Send + 'static>(question: fn(Reply<T>) -> Request) -> MethodRouter<Api> {
     get(move |State(api): State<Api>| async move {
         Ok::<_, Error>(Json(api.asker.ask(question).await?))
+    })
+}
+
+/// A resource that is one list, of which `?vrf=` wants the rows of one VRF.
+fn ask_in_vrf<T: Serialize + Send + 'static>(
+    question: fn(Reply<Vec<T>>) -> Request,
+    vrf: fn(&T) -> &String,
+) -> MethodRouter<Api> {
+    get(move |State(api): State<Api>, Params(params): Params<VrfParams>| async move {
+        let mut rows = api.asker.ask(question).await?;
+        if let Some(wanted) = &params.vrf {
+            rows.retain(|row| vrf(row) == wanted);
+        }
+        Ok::<_, Error>(Json(rows))
     })
 }
 

@@ -25,10 +25,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// `?host=&protocol=&port=`
+/// `?vrf=&host=&protocol=&port=`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FilterParams {
+    vrf: Option<String>,
     host: Option<IpAddr>,
     protocol: Option<Protocol>,
     port: Option<u16>,
@@ -36,14 +37,15 @@ pub(super) struct FilterParams {
 
 impl FilterParams {
     pub(super) fn filter(&self) -> Filter {
-        Filter { host: self.host, protocol: self.protocol, port: self.port }
+        Filter { vrf: self.vrf.clone(), host: self.host, protocol: self.protocol, port: self.port }
     }
 }
 
-/// `?host=&protocol=&port=&limit=`
+/// `?vrf=&host=&protocol=&port=&limit=`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
+    vrf: Option<String>,
     host: Option<IpAddr>,
     protocol: Option<Protocol>,
     port: Option<u16>,
@@ -52,7 +54,7 @@ pub(super) struct ListParams {
 
 impl ListParams {
     pub(super) fn filter(&self) -> Filter {
-        Filter { host: self.host, protocol: self.protocol, port: self.port }
+        Filter { vrf: self.vrf.clone(), host: self.host, protocol: self.protocol, port: self.port }
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -60,22 +62,30 @@ impl ListParams {
     }
 }
 
-/// `?host=&limit=`
+/// `?vrf=&host=&limit=`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HostParams {
+    vrf: Option<String>,
     host: Option<IpAddr>,
     limit: Option<usize>,
 }
 
 impl HostParams {
     pub(super) fn filter(&self) -> Filter {
-        Filter { host: self.host, ..Filter::default() }
+        Filter { vrf: self.vrf.clone(), host: self.host, ..Filter::default() }
     }
 
     pub(super) fn limit(&self) -> usize {
         self.limit.unwrap_or(usize::MAX)
     }
+}
+
+/// `?vrf=`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VrfParams {
+    pub(super) vrf: Option<String>,
 }
 
 /// `?dry_run=`

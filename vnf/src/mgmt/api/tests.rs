@@ -117,17 +117,18 @@ async fn the_tcp_side_changes_nothing_and_names_no_subscriber() {
 #[tokio::test]
 async fn a_filter_reaches_the_management_core_as_typed_values() {
     let fake = Fake::start().await;
-    let resource = "/v1/sessions?host=10.0.0.2&protocol=udp&port=53&limit=2";
+    let resource = "/v1/sessions?vrf=red&host=10.0.0.2&protocol=udp&port=53&limit=2";
     let rows: Vec<SessionRow> =
         fake.client().ask(Method::GET, resource, Bytes::new()).await.expect("an answer");
     assert_eq!(rows, [samples::session(), samples::session()]);
-    let expected = Filter {
+    let expected = || Filter {
+        vrf: Some("red".to_owned()),
         host: Some(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2))),
         protocol: Some(Protocol(17)),
         port: Some(53),
     };
     let memory = fake.memory.lock().expect("unpoisoned");
-    assert_eq!(memory.filters, [expected; 3]);
+    assert_eq!(memory.filters, [expected(), expected(), expected()]);
     assert_eq!(memory.limits, [2, 1, 1], "later pages ask for what is still missing");
 }
 

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::Api;
 use super::error::Error;
 use super::params::Params;
+use crate::config::VrfNames;
 use crate::mgmt::nat_log::search::{Question, Trace, search};
 use crate::mgmt::nat_log::show_time;
 use crate::mgmt::request::{Protocol, Request, WhoAnswer, WhoQuestion};
@@ -105,9 +106,10 @@ async fn logged(question: WhoQuestion, at: String, known: WhoAnswer) -> Result<V
 }
 
 fn holder(trace: Trace) -> Holder {
-    let Trace { protocol, internal, time, uncertain, .. } = trace;
+    let Trace { protocol, internal, vrf, time, uncertain, .. } = trace;
     let kind = HolderKind::Logged;
-    Holder { protocol, internal, kind, since: Some(time), until: None, uncertain }
+    let vrf = vrf.unwrap_or_else(|| VrfNames::default().name(0).to_owned());
+    Holder { protocol, internal, kind, since: Some(time), until: None, uncertain, vrf }
 }
 
 fn nobody(sentence: String) -> Error {

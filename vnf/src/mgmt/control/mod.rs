@@ -23,7 +23,8 @@ use super::nat_journal::NatJournal;
 use super::request::{Cursor, Protocol, Request};
 use super::statistics::{Since, Statistics};
 use super::view::{RunningConfig, State, Status, Version};
-use crate::engine::ids::WorkerId;
+use crate::config::VrfNames;
+use crate::engine::ids::{VrfId, WorkerId};
 use crate::engine::message::{Command, Event, Rings};
 use crate::session::refusals::Refusal;
 use crate::start::Parts;
@@ -70,6 +71,7 @@ impl Control {
         let statistics = Statistics::new(workers, cpu::tsc_hz(), now);
         let rings: Vec<_> = parts.workers.iter().map(|w| Arc::clone(&w.rings)).collect();
         let taps = parts.settings.ports.iter().map(|port| Tap::find(&port.device)).collect();
+        let lists = Lists::new(rings.len(), &parts.settings.vrfs);
         let mut control = Self {
             baseline: Baseline::default(),
             taps,
@@ -77,7 +79,7 @@ impl Control {
             parts,
             running,
             statistics,
-            lists: Lists::new(rings.len()),
+            lists,
             rings,
             forecasts: VecDeque::new(),
             gathers: Vec::new(),
@@ -131,7 +133,9 @@ impl Control {
             }
             // Freed here, off the worker's core.
             Event::Retired(tables, ports) => drop((tables, ports)),
-            Event::Refused(refusal) => warn!("{}", refusal_text(&refusal)),
+            Event::Refused(refusal) => {
+                warn!("{}", refusal_text(&refusal, &self.parts.settings.vrfs));
+            }
             Event::RuleMatched(matched) => info!("{}", self.rule_text(&matched)),
             Event::Sessions(page) => self.lists.sessions.found(&self.rings, worker, &page),
             Event::Stopped => {}
@@ -279,13 +283,17 @@ impl event_loop::Control for Control {
 }
 
 /// One line on a host that got no session.
-fn refusal_text(refusal: &Refusal) -> String {
-    let Refusal { reason, host, external, protocol } = refusal;
+fn refusal_text(refusal: &Refusal, vrfs: &VrfNames) -> String {
+    let Refusal { reason, vrf, host, external, protocol } = refusal;
+    let of_vrf = match *vrf {
+        VrfId::DEFAULT => String::new(),
+        vrf => format!(" of VRF {}", vrfs.name(vrf.index())),
+    };
     let through = external.map_or(String::new(), |external| {
         format!(" through {}", std::net::Ipv4Addr::from(external))
     });
     let (name, help, protocol) = (reason.name(), reason.help(), Protocol(*protocol));
-    format!("{name}: {host} gets no new {protocol} session{through}: {help}")
+    format!("{name}: {host}{of_vrf} gets no new {protocol} session{through}: {help}")
 }
 
 fn dpdk_version() -> String {

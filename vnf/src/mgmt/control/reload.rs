@@ -14,7 +14,7 @@ use crate::engine::tables::Tables;
 use crate::forward;
 use crate::mgmt::request::{Failure, Reload, Reply};
 use crate::mgmt::view::{ReloadReport, RunningConfig};
-use crate::nat::{ExternalPorts, NatTable, OutboundRule};
+use crate::nat::{ExternalPorts, Internal, NatTable, OutboundRule};
 
 /// A count of the sessions that tables would end, on its way through the workers.
 pub(super) struct Forecast {
@@ -158,7 +158,7 @@ fn survives(record: &SessionRecord, tables: &Tables) -> bool {
 
 /// The interface by which packets with this key leave; the hairpin for the NAT's own addresses.
 fn interface_towards(key: &FlowKey, tables: &Tables) -> Option<InterfaceId> {
-    if key.family == Family::Ipv4 && tables.nat.is_external(key.destination[0]) {
+    if forward::reaches_nat(key, tables) {
         return Some(InterfaceId::HAIRPIN);
     }
     let mut meta = Meta::default();
@@ -173,15 +173,14 @@ fn translated_as_before(
     tables: &Tables,
 ) -> bool {
     let key = &record.key;
-    let internal = (key.source[0], key.source_port);
+    let internal = (Internal::source_of(key), key.source_port);
     let crosses = {
-        let (entered, leaves) = (tables.interfaces.role(entered), tables.interfaces.role(leaves));
-        let pair = [entered, leaves];
+        let pair = [tables.interfaces.role(entered), tables.interfaces.role(leaves)];
         pair == [Some(NatRole::Internal), Some(NatRole::External)]
             || pair == [Some(NatRole::External), Some(NatRole::Internal)]
     };
     match record.external {
-        None => key.family == Family::Ipv6 || !crosses || exempt(key, tables),
+        None => key.family == Family::Ipv6 || !crosses || exempt(key, [entered, leaves], tables),
         Some(external) => {
             let fixed = tables.nat.fixed_internal(key.protocol, external);
             let rule = tables.nat.outbound(key.protocol, internal, key.destination[0]);
@@ -193,9 +192,13 @@ fn translated_as_before(
     }
 }
 
-fn exempt(key: &FlowKey, tables: &Tables) -> bool {
+fn exempt(key: &FlowKey, between: [InterfaceId; 2], tables: &Tables) -> bool {
+    let internal =
+        between.into_iter().find(|id| tables.interfaces.role(*id) == Some(NatRole::Internal));
+    let vrf = internal.map_or(key.vrf, |id| tables.vrf(id));
     let (a, b) = (key.source[0], key.destination[0]);
-    tables.nat.exempts(a, b) || tables.nat.exempts(b, a)
+    let exempts = |address, remote| tables.nat.exempts(Internal { vrf, address }, remote);
+    exempts(a, b) || exempts(b, a)
 }
 
 fn permitted(opened: &FlowKey, entered: InterfaceId, leaves: InterfaceId, tables: &Tables) -> bool {

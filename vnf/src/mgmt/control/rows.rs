@@ -44,6 +44,7 @@ impl Control {
                 rx_missed: stats.rx_missed,
                 rx_errors: stats.rx_errors,
                 tx_errors: stats.tx_errors,
+                vrf: self.vrf(interface.vrf),
             }
         };
         let rows = self.parts.ports.iter().enumerate().map(row).collect();
@@ -51,6 +52,10 @@ impl Control {
             Since::Clear => self.baseline.ports(rows),
             Since::Start => rows,
         }
+    }
+
+    fn vrf(&self, vrf: usize) -> String {
+        self.parts.settings.vrfs.name(vrf).to_owned()
     }
 
     fn link_up(&self, port: usize) -> bool {
@@ -105,6 +110,8 @@ impl Control {
                 next_hops: Vec::new(),
                 port: Some(interface.name.clone()),
                 origin: "connected".to_owned(),
+                vrf: self.vrf(interface.vrf),
+                next_hop_vrf: None,
             })
         });
         let configured = settings.routes.iter().map(|route| RouteRow {
@@ -115,6 +122,8 @@ impl Control {
                 .first()
                 .map(|hop| settings.interfaces[hop.interface].name.clone()),
             origin: "static".to_owned(),
+            vrf: self.vrf(route.vrf),
+            next_hop_vrf: route.next_hop_vrf.map(|vrf| self.vrf(vrf)),
         });
         connected.chain(configured).collect()
     }
@@ -122,10 +131,12 @@ impl Control {
     pub(super) fn neighbor_rows(&self) -> Vec<NeighborRow> {
         let interfaces = &self.parts.tables.interfaces;
         let row = |entry: cache::Entry| {
+            let interface = interfaces.find(entry.key.0)?;
             Some(NeighborRow {
                 address: entry.key.1.to_string(),
                 mac: entry.mac.map(|mac| mac.to_string()),
-                port: interfaces.find(entry.key.0)?.name.clone(),
+                port: interface.name.clone(),
+                vrf: self.vrf(interface.vrf.index()),
                 state: entry.state.to_owned(),
             })
         };
@@ -138,7 +149,9 @@ impl Control {
     pub(super) fn fixed_mappings(&self, filter: &Filter) -> Vec<MappingRow> {
         let nat = &self.parts.tables.nat;
         let admitted = nat.fixed().filter(|fixed| {
-            filter.host.is_none_or(|host| host == Ipv4Addr::from(fixed.internal.0))
+            let internal = fixed.internal.0;
+            filter.vrf.as_ref().is_none_or(|vrf| *vrf == self.vrf(internal.vrf.index()))
+                && filter.host.is_none_or(|host| host == Ipv4Addr::from(internal.address))
                 && filter.protocol.is_none_or(|p| fixed.protocol.is_none_or(|own| own == p.0))
                 && filter.port.is_none_or(|p| p == fixed.internal.1 || p == fixed.external.1)
         });
@@ -149,12 +162,13 @@ impl Control {
             };
             MappingRow {
                 protocol: fixed.protocol.map_or("any".to_owned(), |p| Protocol(p).to_string()),
-                internal: endpoint(fixed.internal),
+                internal: endpoint((fixed.internal.0.address, fixed.internal.1)),
                 external: endpoint(fixed.external),
                 kind: MappingKind::Static,
                 sessions: 0,
                 expires_s: None,
                 worker: self.parts.ownership.of_host(fixed.internal.0).index(),
+                vrf: self.vrf(fixed.internal.0.vrf.index()),
             }
         };
         let mut rows: Vec<MappingRow> = admitted.map(row).collect();
@@ -202,8 +216,10 @@ impl Control {
         let tables = &self.parts.tables;
         let acl_rules = self.parts.settings.acls.iter().map(|acl| acl.rules.len()).sum();
         add("acl rules", tables.acl.bytes(), acl_rules, acl_rules);
-        let routes = tables.routes.targets().len();
-        add("routes", tables.routes.bytes(), routes, crate::forward::RouteTable::MAX_TARGETS);
+        for table in tables.routes.iter() {
+            let most = crate::forward::RouteTable::MAX_TARGETS;
+            add("routes", table.bytes(), table.targets().len(), most);
+        }
         let [known, wanted] = self.neighbors.cache.used_entries();
         let next_hop = size_of::<crate::neighbor::NextHop>();
         add("neighbors", cache::CAPACITY * next_hop, known, cache::CAPACITY);

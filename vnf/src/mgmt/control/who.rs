@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::SystemTime;
 
 use super::Control;
+use crate::config::VrfNames;
 use crate::engine::ids::WorkerId;
 use crate::engine::message::{Command, HolderRecord, Inquiry};
 use crate::mgmt::nat_log::show_time;
@@ -54,7 +55,9 @@ impl Control {
         let found = self.inquests.iter().position(|inquest| inquest.number == inquiry.number);
         let Some(at) = found else { return };
         let inquest = &mut self.inquests[at];
-        inquest.answer.holders.extend(inquiry.holders.iter().map(holder));
+        let vrfs = &self.parts.settings.vrfs;
+        let found = inquiry.holders.iter().map(|record| holder(record, vrfs));
+        inquest.answer.holders.extend(found);
         inquest.waiting -= 1;
         if inquest.waiting == 0 {
             let Inquest { external, mut answer, reply, .. } = self.inquests.swap_remove(at);
@@ -73,9 +76,10 @@ impl Control {
         let mut holders: Vec<Holder> = protocols(question)
             .iter()
             .filter_map(fixed)
-            .map(|(protocol, (address, port))| Holder {
+            .map(|(protocol, (host, port))| Holder {
                 protocol: Protocol(protocol).to_string(),
-                internal: SocketAddrV4::new(address.into(), port).to_string(),
+                internal: SocketAddrV4::new(host.address.into(), port).to_string(),
+                vrf: self.parts.settings.vrfs.name(host.vrf.index()).to_owned(),
                 kind: HolderKind::Static,
                 since: None,
                 until: None,
@@ -93,9 +97,11 @@ impl Control {
     fn computed_holder(&self, external: SocketAddrV4) -> Option<Holder> {
         let Layout::Deterministic(functions) = self.parts.tables.nat.layout() else { return None };
         let host = functions.reverse((u32::from(*external.ip()), external.port()))?;
+        let vrf = self.parts.tables.nat.only_host(host).vrf;
         Some(Holder {
             protocol: "any".to_owned(),
             internal: Ipv4Addr::from(host).to_string(),
+            vrf: self.parts.settings.vrfs.name(vrf.index()).to_owned(),
             kind: HolderKind::Deterministic,
             since: None,
             until: None,
@@ -111,15 +117,16 @@ fn protocols(question: &WhoQuestion) -> Vec<u8> {
     }
 }
 
-fn holder(record: &HolderRecord) -> Holder {
-    let (address, port) = record.internal;
+fn holder(record: &HolderRecord, vrfs: &VrfNames) -> Holder {
+    let (host, port) = record.internal;
     let until = record.rests_ms.map(|ms| {
         let rest = std::time::Duration::from_millis(ms.into());
         show_time(SystemTime::now() + rest)
     });
     Holder {
         protocol: Protocol(record.protocol).to_string(),
-        internal: SocketAddrV4::new(Ipv4Addr::from(address), port).to_string(),
+        internal: SocketAddrV4::new(Ipv4Addr::from(host.address), port).to_string(),
+        vrf: vrfs.name(host.vrf.index()).to_owned(),
         kind: if until.is_some() { HolderKind::Held } else { HolderKind::Dynamic },
         since: None,
         until,

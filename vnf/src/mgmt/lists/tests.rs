@@ -32,7 +32,7 @@ fn cleared(rings: &Rings) -> Option<Box<message::Page<SessionRecord>>> {
 fn host(last: u8) -> HostRecord {
     let internal = u32::from_be_bytes([10, 0, 0, last]);
     HostRecord {
-        internal,
+        internal: internal.into(),
         external: 0,
         sessions: 1,
         mappings: 1,
@@ -54,7 +54,7 @@ fn answer<T>(outcome: &mut Outcome<T>) -> T {
 #[test]
 fn a_page_is_asked_for_until_it_is_full_and_goes_on_at_the_next_worker() {
     let rings = rings(2);
-    let mut lists = Lists::new(2);
+    let mut lists = Lists::new(2, &VrfNames::default());
     let (reply, mut outcome) = Reply::pair();
     lists.hosts.begin(&rings, ask(3, Cursor::default()), reply);
     assert!(lists.is_busy());
@@ -95,7 +95,7 @@ fn a_page_is_asked_for_until_it_is_full_and_goes_on_at_the_next_worker() {
 #[test]
 fn two_askers_at_one_worker_get_their_own_rows() {
     let rings = rings(1);
-    let mut lists = Lists::new(1);
+    let mut lists = Lists::new(1, &VrfNames::default());
     let [(first, mut first_outcome), (second, mut second_outcome)] = [Reply::pair(), Reply::pair()];
     lists.hosts.begin(&rings, ask(10, Cursor::default()), first);
     lists.hosts.begin(&rings, ask(10, Cursor::default()), second);
@@ -113,7 +113,7 @@ fn two_askers_at_one_worker_get_their_own_rows() {
 fn a_worker_without_room_for_a_question_is_no_end_of_the_list() {
     let rings = rings(1);
     while rings[0].commands.push(Command::Stop).is_ok() {}
-    let mut lists = Lists::new(1);
+    let mut lists = Lists::new(1, &VrfNames::default());
     let (reply, mut outcome) = Reply::pair();
     lists.hosts.begin(&rings, ask(3, Cursor::default()), reply);
     let refused = outcome.try_recv().expect("it was answered");
@@ -128,7 +128,7 @@ fn a_worker_without_room_for_a_question_is_no_end_of_the_list() {
 #[test]
 fn an_unknown_cursor_is_the_end() {
     let rings = rings(1);
-    let mut lists = Lists::new(1);
+    let mut lists = Lists::new(1, &VrfNames::default());
     let (reply, mut outcome) = Reply::pair();
     lists.hosts.begin(&rings, ask(3, Cursor(u64::MAX)), reply);
     assert_eq!(answer(&mut outcome).next, None);
@@ -137,7 +137,7 @@ fn an_unknown_cursor_is_the_end() {
 #[test]
 fn clearing_visits_every_worker_to_its_end_and_sums_up() {
     let rings = rings(2);
-    let mut lists = Lists::new(2);
+    let mut lists = Lists::new(2, &VrfNames::default());
     let (first, mut first_outcome) = Reply::pair();
     let (second, mut second_outcome) = Reply::pair();
     lists.clears.begin(&rings, Filter { port: Some(1), ..Filter::default() }, first);
@@ -167,6 +167,7 @@ fn a_session_is_shown_from_its_internal_side() {
         destination_port: 53,
         protocol: 17,
         family: Family::Ipv4,
+        vrf: VrfId::DEFAULT,
     };
     let record = SessionRecord {
         key,
@@ -179,7 +180,7 @@ fn a_session_is_shown_from_its_internal_side() {
         bytes: [120, 200],
         opened_by: Direction::Outbound,
     };
-    let row = session_row(WorkerId(1), &record);
+    let row = session_row(WorkerId(1), &record, &VrfNames::default());
     let endpoints = (row.internal.as_str(), row.external.as_deref(), row.remote.as_str());
     assert_eq!(endpoints, ("10.0.0.2:5000", Some("198.51.100.10:1024"), "203.0.113.7:53"));
     assert_eq!((row.protocol.as_str(), row.idle_s, row.expires_s), ("udp", 1, 299));
@@ -187,6 +188,10 @@ fn a_session_is_shown_from_its_internal_side() {
 
     let source = [0xfd00_000a, 0, 0, 2];
     let key = FlowKey { source, family: Family::Ipv6, ..key };
-    let row = session_row(WorkerId(0), &SessionRecord { key, external: None, ..record });
+    let row = session_row(
+        WorkerId(0),
+        &SessionRecord { key, external: None, ..record },
+        &VrfNames::default(),
+    );
     assert_eq!((row.internal.as_str(), row.external), ("[fd00:a::2]:5000", None));
 }

@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-use crate::engine::ids::Tick;
+use crate::config::VrfNames;
+use crate::engine::ids::{Tick, VrfId};
 use crate::engine::record::{Record, Recorded};
 use crate::wire::protocol;
 
@@ -22,11 +23,12 @@ pub(super) struct Lines {
     /// The second written last, and how it is written, up to the point.
     second: i64,
     prefix: [u8; 20],
+    vrfs: VrfNames,
 }
 
 impl Lines {
-    pub(super) fn new(now: Tick) -> Self {
-        let mut lines = Self { epoch_ms: 0, second: i64::MIN, prefix: [0; 20] };
+    pub(super) fn new(now: Tick, vrfs: VrfNames) -> Self {
+        let mut lines = Self { epoch_ms: 0, second: i64::MIN, prefix: [0; 20], vrfs };
         lines.set_clock(now);
         lines
     }
@@ -46,9 +48,9 @@ impl Lines {
         self.begin(record.at, to);
         to.extend_from_slice(match record.event {
             Recorded::Closed => b"closed\",\"protocol\":\"",
-            Recorded::Given => return block(b"given", record, to),
+            Recorded::Given => return self.block(b"given", record, to),
             Recorded::Opened => b"opened\",\"protocol\":\"",
-            Recorded::Returned => return block(b"returned", record, to),
+            Recorded::Returned => return self.block(b"returned", record, to),
         });
         match record.protocol {
             protocol::ICMP => to.extend_from_slice(b"icmp"),
@@ -57,7 +59,7 @@ impl Lines {
             other => number(other.into(), to),
         }
         to.extend_from_slice(b"\",\"internal\":\"");
-        endpoint(record.internal, to);
+        endpoint((record.internal.0.address, record.internal.1), to);
         to.extend_from_slice(b"\",\"external\":\"");
         endpoint(record.external, to);
         to.push(b'"');
@@ -65,7 +67,33 @@ impl Lines {
             to.extend_from_slice(b",\"sessions\":");
             number(sharing, to);
         }
+        self.vrf(record, to);
         to.extend_from_slice(b"}\n");
+    }
+
+    fn block(&self, event: &[u8], record: &Record, to: &mut Vec<u8>) {
+        to.extend_from_slice(event);
+        to.extend_from_slice(b"\",\"internal\":\"");
+        address(record.internal.0.address, to);
+        to.extend_from_slice(b"\",\"external\":\"");
+        address(record.external.0, to);
+        to.extend_from_slice(b"\",\"ports\":\"");
+        number(record.external.1.into(), to);
+        to.push(b'-');
+        number(record.last_port.into(), to);
+        to.push(b'"');
+        self.vrf(record, to);
+        to.extend_from_slice(b"}\n");
+    }
+
+    /// The internal side's VRF, unless it is the default one.
+    fn vrf(&self, record: &Record, to: &mut Vec<u8>) {
+        let vrf = record.internal.0.vrf;
+        if vrf != VrfId::DEFAULT {
+            to.extend_from_slice(b",\"vrf\":\"");
+            to.extend_from_slice(self.vrfs.name(vrf.index()).as_bytes());
+            to.push(b'"');
+        }
     }
 
     /// A line about the log itself.
@@ -118,19 +146,6 @@ fn show_ms(ms: i64) -> String {
     format!("{:.3}", Timestamp::from_millisecond(ms).unwrap_or_default())
 }
 
-fn block(event: &[u8], record: &Record, to: &mut Vec<u8>) {
-    to.extend_from_slice(event);
-    to.extend_from_slice(b"\",\"internal\":\"");
-    address(record.internal.0, to);
-    to.extend_from_slice(b"\",\"external\":\"");
-    address(record.external.0, to);
-    to.extend_from_slice(b"\",\"ports\":\"");
-    number(record.external.1.into(), to);
-    to.push(b'-');
-    number(record.last_port.into(), to);
-    to.extend_from_slice(b"\"}\n");
-}
-
 /// `198.51.100.10:1024`.
 fn endpoint((host, port): (u32, u16), to: &mut Vec<u8>) {
     address(host, to);
@@ -167,11 +182,12 @@ const TOLERATED_MS: u64 = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nat::Internal;
 
     fn record() -> Record {
         Record {
             at: Tick(1_234),
-            internal: (0x0a00_0002, 5000),
+            internal: (Internal { vrf: VrfId::DEFAULT, address: 0x0a00_0002 }, 5000),
             external: (0xc633_640a, 1024),
             sharing: Some(1),
             last_port: 0,
@@ -181,7 +197,8 @@ mod tests {
     }
 
     fn written(record: &Record) -> serde_json::Value {
-        let mut lines = Lines { epoch_ms: 1_790_000_000_000, ..Lines::new(Tick(0)) };
+        let mut lines =
+            Lines { epoch_ms: 1_790_000_000_000, ..Lines::new(Tick(0), VrfNames::default()) };
         let mut text = Vec::new();
         lines.record(record, &mut text);
         assert!(text[EVENT..].starts_with(b"opened") || text[EVENT..].starts_with(b"closed"));
@@ -200,6 +217,19 @@ mod tests {
     }
 
     #[test]
+    fn the_vrf_of_an_internal_endpoint_is_named_unless_it_is_the_default_one() {
+        let mut lines = Lines::new(Tick(0), VrfNames::new(["red".to_owned()]));
+        for (event, vrf, name) in [(Recorded::Opened, 1, "red"), (Recorded::Given, 1, "red")] {
+            let internal = (Internal { vrf: VrfId(vrf), address: 0x0a00_0002 }, 5000);
+            let mut text = Vec::new();
+            lines.record(&Record { internal, event, ..record() }, &mut text);
+            let line: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+            assert_eq!(line["vrf"], name);
+        }
+        assert!(written(&record()).get("vrf").is_none());
+    }
+
+    #[test]
     fn a_fixed_mapping_has_no_sessions_to_count() {
         let record = Record { sharing: None, protocol: 47, event: Recorded::Closed, ..record() };
         let line = written(&record);
@@ -212,7 +242,7 @@ mod tests {
         for (event, name) in [(Recorded::Given, "given"), (Recorded::Returned, "returned")] {
             let record = Record { event, last_port: 1535, sharing: None, ..record() };
             let mut text = Vec::new();
-            Lines::new(Tick(0)).record(&record, &mut text);
+            Lines::new(Tick(0), VrfNames::default()).record(&record, &mut text);
             let line: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
             assert_eq!((&line["event"], &line["internal"]), (&name.into(), &"10.0.0.2".into()));
             assert_eq!(line["external"], "198.51.100.10");
@@ -226,7 +256,7 @@ mod tests {
             [(Mark::Lost(5), "lost"), (Mark::Started, "started"), (Mark::Stopped, "stopped")]
         {
             let mut text = Vec::new();
-            Lines::new(Tick(0)).mark(mark, Tick(0), &mut text);
+            Lines::new(Tick(0), VrfNames::default()).mark(mark, Tick(0), &mut text);
             let line: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
             assert_eq!(line["event"], name);
         }

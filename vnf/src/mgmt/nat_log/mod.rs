@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use log::warn;
 
-use crate::config::{NatLog as Log, Settings};
+use crate::config::{NatLog as Log, Settings, VrfNames};
 use crate::engine::clock::Clock;
 use crate::engine::counters::Counters;
 use crate::engine::message::Rings;
@@ -55,9 +55,9 @@ impl NatLog {
     ///
     /// # Errors
     /// When there can be no further thread.
-    pub fn start(sources: Vec<Source>, clock: Clock) -> std::io::Result<Self> {
+    pub fn start(sources: Vec<Source>, clock: Clock, vrfs: VrfNames) -> std::io::Result<Self> {
         let figures = Arc::<Figures>::default();
-        let writer = Writer::new(sources, clock, Arc::clone(&figures));
+        let writer = Writer::new(sources, clock, Arc::clone(&figures), vrfs);
         let (orders, inbox) = mpsc::channel();
         let (end, ended) = mpsc::channel();
         std::thread::Builder::new().name("nat-log".to_owned()).spawn(move || {

@@ -30,6 +30,8 @@ pub(crate) struct Trace {
     pub(crate) protocol: String,
     /// The internal endpoint; of a port block the host.
     pub(crate) internal: String,
+    /// The VRF of the internal side.
+    pub(crate) vrf: Option<String>,
     /// When the last session opened or closed.
     pub(crate) time: String,
     /// Whether the internal endpoint went on holding it.
@@ -48,6 +50,8 @@ struct Line {
     ports: Option<String>,
     #[serde(default)]
     sessions: Option<u32>,
+    #[serde(default)]
+    vrf: Option<String>,
 }
 
 /// Searches a log and what was rotated away from it, as far as it is not compressed; nothing found is an empty list.
@@ -173,6 +177,7 @@ impl Search<'_> {
         self.traces.push(Trace {
             protocol,
             internal: line.internal,
+            vrf: line.vrf,
             time: line.time,
             held: line.event == "opened" || line.sessions != Some(0),
             uncertain: self.uncertain,
@@ -195,6 +200,7 @@ impl Search<'_> {
         self.traces.push(Trace {
             protocol: "any".to_owned(),
             internal: line.internal,
+            vrf: line.vrf,
             time: line.time,
             held: line.event == "given",
             uncertain: self.uncertain,

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::*;
+use crate::config::VrfNames;
 use crate::engine::ids::Tick;
 use crate::engine::record::{Record, Recorded};
 
@@ -27,7 +28,12 @@ impl Bench {
             counters: Arc::clone(counters),
         });
         let figures = Arc::<Figures>::default();
-        let writer = Writer::new(sources.collect(), Clock::start(), Arc::clone(&figures));
+        let writer = Writer::new(
+            sources.collect(),
+            Clock::start(),
+            Arc::clone(&figures),
+            VrfNames::default(),
+        );
         Self { writer, rings, counters, figures, directory: tempfile::tempdir().expect("a place") }
     }
 
@@ -38,7 +44,7 @@ impl Bench {
     fn record(&self, worker: usize, port: u16) {
         let record = Record {
             at: Tick(1),
-            internal: (0x0a00_0002, port),
+            internal: (0x0a00_0002.into(), port),
             external: (0xc633_640a, port),
             sharing: Some(1),
             last_port: 0,
@@ -162,7 +168,8 @@ fn the_thread_writes_what_it_was_given_before_it_ends() {
     let bench = Bench::new(1);
     let path = bench.path("nat.jsonl");
     let (rings, counters) = (Arc::clone(&bench.rings[0]), Arc::clone(&bench.counters[0]));
-    let log = NatLog::start(vec![Source { rings, counters }], Clock::start()).expect("a thread");
+    let log = NatLog::start(vec![Source { rings, counters }], Clock::start(), VrfNames::default())
+        .expect("a thread");
     log.order(Order::WriteTo(Some(path.clone())));
     while !path.exists() {
         std::thread::yield_now();

@@ -12,6 +12,7 @@ use log::{info, warn};
 use super::line::{Lines, Mark};
 use super::output::Output;
 use super::{Figures, Source};
+use crate::config::VrfNames;
 use crate::engine::clock::Clock;
 use crate::engine::record::RECORDS;
 
@@ -35,8 +36,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(sources: Vec<Source>, clock: Clock, figures: Arc<Figures>) -> Self {
-        let lines = Lines::new(clock.now());
+    pub(super) fn new(
+        sources: Vec<Source>,
+        clock: Clock,
+        figures: Arc<Figures>,
+        vrfs: VrfNames,
+    ) -> Self {
+        let lines = Lines::new(clock.now(), vrfs);
         Self {
             sources,
             clock,

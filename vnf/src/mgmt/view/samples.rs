@@ -34,6 +34,7 @@ pub(crate) fn port() -> PortRow {
         rx_missed: 1,
         rx_errors: 0,
         tx_errors: 0,
+        vrf: "default".to_owned(),
     }
 }
 
@@ -70,6 +71,7 @@ pub(crate) fn session() -> SessionRow {
         packets_in: 1,
         bytes_in: 200,
         worker: 0,
+        vrf: "default".to_owned(),
     }
 }
 
@@ -82,6 +84,7 @@ pub(crate) fn mapping() -> MappingRow {
         sessions: 1,
         expires_s: Some(299),
         worker: 0,
+        vrf: "default".to_owned(),
     }
 }
 
@@ -92,6 +95,7 @@ pub(crate) fn host() -> HostRow {
         sessions: 1,
         mappings: 1,
         blocks: vec!["1024-1535".to_owned()],
+        vrf: "default".to_owned(),
     }
 }
 
@@ -113,6 +117,7 @@ pub(crate) fn holder() -> Holder {
         since: None,
         until: None,
         uncertain: false,
+        vrf: "default".to_owned(),
     }
 }
 
@@ -141,6 +146,8 @@ pub(crate) fn route() -> RouteRow {
         next_hops: vec!["198.51.100.254".to_owned()],
         port: Some("wan".to_owned()),
         origin: "static".to_owned(),
+        vrf: "default".to_owned(),
+        next_hop_vrf: None,
     }
 }
 
@@ -150,6 +157,7 @@ pub(crate) fn neighbor() -> NeighborRow {
         mac: Some("02:00:00:00:00:fe".to_owned()),
         port: "wan".to_owned(),
         state: "reachable".to_owned(),
+        vrf: "default".to_owned(),
     }
 }
 

@@ -31,7 +31,7 @@ fn ports() {
         "name": "lan", "device": "net_tap0,iface=vnf-lan", "driver": "net_tap",
         "mac": "02:00:00:00:00:01", "mtu": 1500, "link": "up", "addresses": ["10.0.0.1/24"],
         "rx_packets": 10, "rx_bytes": 1000, "tx_packets": 9, "tx_bytes": 900,
-        "rx_missed": 1, "rx_errors": 0, "tx_errors": 0,
+        "rx_missed": 1, "rx_errors": 0, "tx_errors": 0, "vrf": "default",
     });
     golden(&samples::port(), &expected);
 }
@@ -55,6 +55,7 @@ fn sessions() {
         "protocol": "udp", "internal": "10.0.0.2:5000", "external": "198.51.100.10:1024",
         "remote": "203.0.113.7:53", "state": "open", "age_s": 5, "idle_s": 1, "expires_s": 299,
         "packets_out": 2, "bytes_out": 120, "packets_in": 1, "bytes_in": 200, "worker": 0,
+        "vrf": "default",
     });
     golden(&row, &expected);
     row.external = None;
@@ -68,6 +69,7 @@ fn mappings() {
     let mut expected = json!({
         "protocol": "udp", "internal": "10.0.0.2:5000", "external": "198.51.100.10:1024",
         "kind": "dynamic", "sessions": 1, "expires_s": 299, "worker": 0,
+        "vrf": "default",
     });
     golden(&row, &expected);
     row.kind = MappingKind::Static;
@@ -81,7 +83,7 @@ fn mappings() {
 fn hosts_and_pool() {
     let expected = json!({
         "internal": "10.0.0.2", "external": "198.51.100.10", "sessions": 1, "mappings": 1,
-        "blocks": ["1024-1535"],
+        "blocks": ["1024-1535"], "vrf": "default",
     });
     golden(&samples::host(), &expected);
     let expected = json!({
@@ -108,11 +110,12 @@ fn acl() {
 fn routes_and_neighbors() {
     let expected = json!({
         "prefix": "0.0.0.0/0", "next_hops": ["198.51.100.254"], "port": "wan", "origin": "static",
+        "vrf": "default", "next_hop_vrf": null,
     });
     golden(&samples::route(), &expected);
     let expected = json!({
         "address": "198.51.100.254", "mac": "02:00:00:00:00:fe", "port": "wan",
-        "state": "reachable",
+        "state": "reachable", "vrf": "default",
     });
     golden(&samples::neighbor(), &expected);
 }

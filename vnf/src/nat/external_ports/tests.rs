@@ -44,7 +44,7 @@ impl Worker {
     }
 
     fn open(&mut self, table: &NatTable, protocol: u8, host: u32) -> Option<Endpoint> {
-        let id = self.hosts.find_or_open(host).expect("room for all hosts");
+        let id = self.hosts.find_or_open(host.into()).expect("room for all hosts");
         let Self { ports, hosts, random } = self;
         let draw = random.next_u64();
         let endpoint = ports.allocate(table, hosts, id, protocol, draw, random);
@@ -57,7 +57,7 @@ impl Worker {
     }
 
     fn close(&mut self, protocol: u8, host: u32, endpoint: Endpoint) {
-        let id = self.hosts.find(host).expect("a host with a mapping");
+        let id = self.hosts.find(host.into()).expect("a host with a mapping");
         self.hosts.host_mut(id).mappings -= 1;
         self.ports.give(&mut self.hosts, protocol, endpoint);
         self.hosts.close_if_idle(id);
@@ -97,7 +97,7 @@ proptest! {
         let mut blocks: HashMap<(u32, u16), u32> = HashMap::new();
         for (host, protocol, what) in steps {
             let (host, protocol) = (0x0a00_0001 + host, [6, 17, 1][protocol]);
-            let owner = ownership.of_host(host);
+            let owner = ownership.of_host(host.into());
             let worker = &mut all[owner.index()];
             worker.ports.tend(&mut worker.random, Tick(0), |lease| asked.push((owner.index(), lease)));
             if what == 4 {
@@ -118,7 +118,7 @@ proptest! {
                 prop_assert!(table.allows_dynamic(protocol, endpoint));
                 prop_assert!(worker.ports.owns(endpoint));
                 prop_assert_eq!(ownership.of_external(&table, protocol, endpoint), owner);
-                let entry = worker.hosts.host(worker.hosts.find(host).expect("an entry"));
+                let entry = worker.hosts.host(worker.hosts.find(host.into()).expect("an entry"));
                 prop_assert_eq!(entry.external, endpoint.0, "paired");
                 if !matches!(table.layout(), Layout::Dynamic) {
                     let mut own = worker.ports.blocks_of(&table, entry);
@@ -129,20 +129,20 @@ proptest! {
             for change in worker.hosts.take_block_changes().0 {
                 let block = (change.address, change.ports.0);
                 let before =
-                    if change.opened { blocks.insert(block, change.host) } else { blocks.remove(&block) };
-                prop_assert_eq!(before, (!change.opened).then_some(change.host));
+                    if change.opened { blocks.insert(block, change.host.address) } else { blocks.remove(&block) };
+                prop_assert_eq!(before, (!change.opened).then_some(change.host.address));
             }
         }
         let taken: u32 = all.iter().map(Worker::taken).sum();
         prop_assert_eq!(taken as usize, owners.len());
         for ((protocol, endpoint), host) in owners {
-            all[ownership.of_host(host).index()].close(protocol, host, endpoint);
+            all[ownership.of_host(host.into()).index()].close(protocol, host, endpoint);
         }
         for worker in &mut all {
             prop_assert_eq!((worker.taken(), worker.hosts.len()), (0, 0));
             for change in worker.hosts.take_block_changes().0 {
                 prop_assert!(!change.opened);
-                prop_assert_eq!(blocks.remove(&(change.address, change.ports.0)), Some(change.host));
+                prop_assert_eq!(blocks.remove(&(change.address, change.ports.0)), Some(change.host.address));
             }
         }
         prop_assert!(blocks.is_empty());

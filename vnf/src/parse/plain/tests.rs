@@ -9,10 +9,9 @@ use super::*;
 use crate::acl::AclTable;
 use crate::config::NatLog;
 use crate::engine::burst::Origin;
-use crate::engine::ids::{Arrival, PortId};
+use crate::engine::ids::{Arrival, PortId, VrfId};
 use crate::engine::interfaces::{Interface, InterfaceTable};
 use crate::engine::mask::Slot;
-use crate::forward::RouteTable;
 use crate::nat::NatTable;
 use crate::neighbor::NeighborTable;
 use crate::session::{Limits, Timeouts};
@@ -30,6 +29,7 @@ pub(crate) fn tables(neighbors: NeighborTable) -> Tables {
         vlan: 0,
         mac: MacAddr(MAC),
         mtu: 1500,
+        vrf: VrfId::DEFAULT,
         nat: None,
         acl_in: None,
         acl_out: None,
@@ -41,7 +41,7 @@ pub(crate) fn tables(neighbors: NeighborTable) -> Tables {
         interfaces: Arc::new(InterfaceTable::new(vec![interface], &[MacAddr(MAC)])),
         nat: Arc::new(NatTable::new(None, 1, None)),
         acl: Arc::new(AclTable::new([], 1)),
-        routes: Arc::new(RouteTable::build([]).unwrap()),
+        routes: Arc::default(),
         neighbors: Arc::new(neighbors),
         timeouts: Timeouts::default(),
         limits: Limits { sessions_per_host: 1, new_sessions_per_host: 0 },

@@ -5,6 +5,7 @@ use crate::engine::ids::{SessionId, Tick};
 use crate::engine::meta::{Direction, Family, FlowKey};
 use crate::engine::record::{Record, Recorded};
 use crate::engine::verdict::DropReason;
+use crate::nat::Internal;
 use crate::session::NIL;
 use crate::session::refusals::Refusal;
 
@@ -12,10 +13,11 @@ impl Flows {
     /// Notes that a host got no session for this packet, seen from its side.
     #[cold]
     pub fn refused(&mut self, reason: DropReason, key: &FlowKey, now: Tick) {
-        let host = self.hosts.find(key.source[0]).filter(|_| key.family == Family::Ipv4);
+        let vrf = key.vrf;
+        let host = self.hosts.find(Internal::source_of(key)).filter(|_| key.family == Family::Ipv4);
         let external = host.map(|id| self.hosts.host(id).external).filter(|paired| *paired != 0);
         let host = crate::forward::address(key.family, &key.source);
-        self.refusals.note(Refusal { reason, host, external, protocol: key.protocol }, now);
+        self.refusals.note(Refusal { reason, vrf, host, external, protocol: key.protocol }, now);
     }
 
     /// Puts a session on record that was just opened, or is about to be closed.
@@ -25,7 +27,7 @@ impl Flows {
         let Some(external) = session.external() else { return };
         let key = session.real_key(Direction::Outbound);
         let (internal, external, sharing) = match self.sessions.mapping_of(id) {
-            NIL => ((key.source[0], key.source_port), external, None),
+            NIL => ((Internal::source_of(&key), key.source_port), external, None),
             mapping => {
                 // A query from outside has an identifier of its own; on record is whose mapping it came through.
                 let mapping = self.mappings.mapping(mapping);

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::super::line::{Lines, Mark};
 use super::super::output::Output;
 use super::*;
+use crate::config::VrfNames;
 use crate::engine::ids::Tick;
 use crate::engine::record::{Record, Recorded};
 
@@ -235,14 +236,14 @@ fn generated_records_are_found() {
 /// Every endpoint once, 50,000 a second.
 fn generate(log: &Path, records: u32) -> u32 {
     let mut output = Output::open(log).expect("a log");
-    let mut lines = Lines::new(Tick(0));
+    let mut lines = Lines::new(Tick(0), VrfNames::default());
     let mut text = Vec::new();
     lines.mark(Mark::Started, Tick(0), &mut text);
     for number in 0..records {
         let (host, port) = (number >> 16, number as u16);
         let record = Record {
             at: Tick(u64::from(number) / 50),
-            internal: (0x0a00_0000 + host, port),
+            internal: ((0x0a00_0000 + host).into(), port),
             external: (0xc633_640a + host, port),
             sharing: Some(1),
             last_port: 0,
