@@ -37,8 +37,6 @@ impl Verdict {
 /// The record of one run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Version of this record.
-    pub schema: &'static str,
     /// Frames that the ports took, both directions.
     pub tx_packets: u64,
     /// Different frames that arrived.
@@ -103,8 +101,6 @@ pub struct Report {
     pub latency_histogram: Vec<(u64, u64)>,
     /// How the run was asked for.
     pub settings: Settings,
-    /// Where it ran.
-    pub host: Machine,
 }
 
 /// The settings of a run, as resolved.
@@ -163,13 +159,7 @@ impl Machine {
 
 impl Report {
     /// Judges an outcome; `absorbing` ports never send anything back.
-    pub fn new(
-        outcome: &Outcome,
-        settings: Settings,
-        flows: u64,
-        absorbing: bool,
-        host: Machine,
-    ) -> Self {
+    pub fn new(outcome: &Outcome, settings: Settings, flows: u64, absorbing: bool) -> Self {
         let mut defects = Defects::default();
         let learning = outcome.learning;
         let phases = [learning.map(|learning| learning.counters), outcome.warm_up];
@@ -190,7 +180,6 @@ impl Report {
         let octets = [sum(|way| way.tx_octets), sum(|way| way.rx_octets)];
         let [tx_bps, rx_bps] = octets.map(|octets| per_second(octets) * 8.0);
         let mut report = Self {
-            schema: "pktgen-run/1",
             tx_packets: sent,
             rx_packets: received,
             lost,
@@ -223,7 +212,6 @@ impl Report {
             learning,
             latency_histogram: trial.map(|trial| trial.latency.pairs()).unwrap_or_default(),
             settings,
-            host,
         };
         report.judge(absorbing, trial.is_some());
         report

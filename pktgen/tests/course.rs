@@ -17,7 +17,7 @@ use pktgen::measure::{Bench, Course, Outcome};
 use pktgen::port::Spec;
 use pktgen::rate::Rate;
 use pktgen::receive::{Expectation, Sut};
-use pktgen::report::{Machine, Report, Settings, Verdict};
+use pktgen::report::{Report, Settings, Verdict};
 use pktgen::transmit::Spacing;
 
 const FLOWS: u32 = 100;
@@ -117,7 +117,7 @@ fn report(outcome: &Outcome) -> Report {
         seed: 7,
         core: 0,
     };
-    Report::new(outcome, settings, u64::from(FLOWS), false, Machine::read(false))
+    Report::new(outcome, settings, u64::from(FLOWS), false)
 }
 
 /// A NAT44 with endpoint-independent mapping that answers ARP for every address; `damage` sees each translated

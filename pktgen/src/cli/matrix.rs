@@ -1,16 +1,17 @@
 //! Options of the commands that measure several sizes and numbers of flows, and the course of these commands.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 
+use super::publish::Begun;
 use super::traffic::{Kind, Proto, Traffic, Way};
 use super::{Failure, Global, parse};
 use crate::flow::{Flows, Sizes};
 use crate::methods::Stand;
 use crate::prefix::Prefix;
 use crate::rate::{Load, Rate};
-use crate::record::{self, Case, Host, Record, Setup};
+use crate::record::{Case, Record};
 use crate::screen::{Mode, Screen};
 use crate::session::Session;
 use crate::setup::Layout;
@@ -34,6 +35,9 @@ pub(super) struct Matrix {
     /// What the tested system does with addresses [default: nat44 with gateways, nothing without]
     #[arg(long, value_enum)]
     sut: Option<Kind>,
+    /// Routers on the way: by how much TTL shrinks [default: 1 with gateways, 0 without]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=32))]
+    hops: Option<u8>,
     /// Which way to send
     #[arg(long, value_enum, default_value_t = Way::Both)]
     dir: Way,
@@ -71,41 +75,30 @@ impl Matrix {
         mut measure: impl FnMut(&mut Stand<'_, '_>) -> Result<(), TrialError>,
     ) -> Result<Record, Failure> {
         let mut global = global.clone();
-        let seed = *global.seed.get_or_insert_with(rand::random);
+        // One seed, so that the flows of a case are among those of the largest.
+        global.seed.get_or_insert_with(rand::random);
         let sizes = if self.sizes.is_empty() { parse::sizes(sizes) } else { self.sizes.clone() };
         let largest = self.flows.iter().copied().max().unwrap_or_default();
         let mut layout = self.layout(&global, &sizes[0], largest)?;
         for size in &sizes {
             layout = layout.with_room_for(size);
         }
-        let begun = Instant::now();
-        let started = jiff::Timestamp::now().to_string();
         let mut session = global.open(layout)?;
-        let command: Vec<String> = std::env::args().collect();
-        let mut screen = Screen::new(global.mode(), &command.join(" "));
+        let mut begun = Begun::new(&session, &self.dir.directions());
+        let mut screen = Screen::new(global.mode(), &begun.command());
         session.interval = screen.interval();
-        let mut record = Record {
-            schema: record::SCHEMA.to_owned(),
-            command,
-            started,
-            host: Host::read(session.core(), session.uses_hugepages()),
-            setup: self.setup(&session, seed),
-            ..Record::default()
-        };
+        let mut cases = Vec::new();
         for flows in &self.flows {
             for size in &sizes {
                 let layout = self.layout(&global, size, *flows)?;
+                let record = &mut begun.record;
                 let case =
-                    self.case(&mut session, &mut screen, &mut record, &layout, pace, &mut measure)?;
-                record.cases.push(case);
+                    self.case(&mut session, &mut screen, record, &layout, pace, &mut measure)?;
+                cases.push(case);
             }
         }
         screen.finish();
-        record.elapsed_s = begun.elapsed().as_secs_f64();
-        let trials = || record.cases.iter().flat_map(|case| &case.trials);
-        record.host.context_switches = trials().map(|trial| trial.context_switches).sum();
-        record.host.steal_s = trials().map(|trial| trial.steal_s).sum();
-        Ok(record)
+        Ok(begun.end(cases))
     }
 
     fn case(
@@ -149,21 +142,6 @@ impl Matrix {
         let (proto, pool, sut) = (self.proto.clone(), self.pool.clone(), self.sut);
         Traffic { size: size.clone(), flows, proto, pool, sut, hops: None, edge_checksums: false }
             .layout(global)
-    }
-
-    fn setup(&self, session: &Session, seed: u64) -> Setup {
-        let layout = &session.layout;
-        let directions = self.dir.directions();
-        let names: Vec<&str> = layout.streams.iter().map(|stream| stream.name.as_str()).collect();
-        Setup {
-            ports: session.devices(),
-            sut: layout.sut.name().to_owned(),
-            directions: directions.iter().map(|direction| direction.name().to_owned()).collect(),
-            protocols: names.join(", "),
-            seed,
-            core: session.core(),
-            max_load_pps: 0.0,
-        }
     }
 }
 

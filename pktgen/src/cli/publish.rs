@@ -2,10 +2,58 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
 use super::{Failure, Global, environment};
+use crate::flow::Direction;
 use crate::page::Page;
-use crate::record::{self, Record};
+use crate::record::{self, Case, Host, Record, SCHEMA, Setup};
+use crate::session::Session;
+
+/// A measurement that has begun.
+pub(super) struct Begun {
+    pub(super) record: Record,
+    at: Instant,
+}
+
+impl Begun {
+    /// Now, on this session, in these directions.
+    pub(super) fn new(session: &Session, directions: &[Direction]) -> Self {
+        let layout = &session.layout;
+        let names: Vec<&str> = layout.streams.iter().map(|stream| stream.name.as_str()).collect();
+        let setup = Setup {
+            ports: session.devices(),
+            sut: layout.sut.name().to_owned(),
+            directions: directions.iter().map(|direction| direction.name().to_owned()).collect(),
+            protocols: names.join(", "),
+            seed: layout.seed,
+            core: session.core(),
+            max_load_pps: 0.0,
+        };
+        let record = Record {
+            schema: SCHEMA.to_owned(),
+            command: std::env::args().collect(),
+            started: jiff::Timestamp::now().to_string(),
+            host: Host::read(session.core(), session.uses_hugepages()),
+            setup,
+            ..Record::default()
+        };
+        Self { record, at: Instant::now() }
+    }
+
+    /// The command line.
+    pub(super) fn command(&self) -> String {
+        self.record.command.join(" ")
+    }
+
+    /// The record of these cases.
+    pub(super) fn end(mut self, cases: Vec<Case>) -> Record {
+        let trials = || cases.iter().flat_map(|case| &case.trials);
+        self.record.host.context_switches = trials().map(|trial| trial.context_switches).sum();
+        self.record.host.steal_s = trials().map(|trial| trial.steal_s).sum();
+        Record { elapsed_s: self.at.elapsed().as_secs_f64(), cases, ..self.record }
+    }
+}
 
 /// Writes the files that were asked for, and prints the table.
 pub(super) fn publish(record: &Record, global: &Global) -> Result<(), Failure> {

@@ -3,16 +3,21 @@
 use std::time::Duration;
 
 use clap::Args;
+use serde::Serialize;
 
+use super::publish::{Begun, write_pages};
 use super::traffic::{Traffic, Way};
 use super::{Failure, Global, output, parse};
-use crate::measure::Course;
+use crate::measure::{Course, Outcome};
+use crate::plot::Unit;
 use crate::rate::{Load, Rate};
-use crate::report::{Machine, Report, Settings, table};
-use crate::screen::{Mode, Screen};
+use crate::record::{Case, Record, TrialRecord};
+use crate::report::{Report, Settings, table};
+use crate::screen::Screen;
 use crate::session::Session;
 use crate::setup::Layout;
 use crate::transmit::Spacing;
+use crate::trials::describe;
 
 #[derive(Args, Debug)]
 pub(super) struct Run {
@@ -40,14 +45,16 @@ impl Run {
         session.engine.flows.set_edges(self.traffic.edge_checksums);
         let absorbing = session.absorbs();
         course.learn = !absorbing;
-        let mode = if global.quiet { Mode::Quiet } else { Mode::Lines };
-        let mut screen = Screen::new(mode, "");
+        let begun = Begun::new(&session, &course.directions);
+        let mut screen = Screen::new(global.mode(), &begun.command());
+        session.interval = screen.interval();
         let outcome = session.run(|tick| screen.tick(tick), |bench| course.run(bench))??;
         let settings = self.settings(&session, &course);
-        let host = Machine::read(session.uses_hugepages());
         let flows = u64::from(session.layout.flows());
-        let report = Report::new(&outcome, settings, flows, absorbing, host);
-        publish(&report, global)?;
+        let report = Report::new(&outcome, settings, flows, absorbing);
+        screen.finish();
+        let record = begun.end(self.cases(&session, &outcome, &course));
+        publish(&RunRecord { report: &report, record: &record }, global)?;
         Ok(report.verdict.exit_code())
     }
 
@@ -70,6 +77,31 @@ impl Run {
         Ok(Course { rate, spacing, duration, directions: self.dir.directions(), learn: true })
     }
 
+    /// The record of the trial, if there was one.
+    fn cases(&self, session: &Session, outcome: &Outcome, course: &Course) -> Vec<Case> {
+        let Some(trial) = &outcome.trial else { return Vec::new() };
+        let described = TrialRecord {
+            purpose: "run".to_owned(),
+            load_pps: course.rate.map(Rate::frames_per_second),
+            ..describe(&session.engine, trial, &course.directions)
+        };
+        let layout = &session.layout;
+        let mut case = Case {
+            size: self.traffic.size.to_string(),
+            mean_size: layout.mean_size(),
+            flows: layout.flows().into(),
+            ..Case::default()
+        };
+        let latency = described.latency_ns;
+        case.add("received", Unit::Pps, described.received as f64 / described.duration_s);
+        case.add("loss", Unit::Ratio, described.loss_ratio);
+        case.add("latency p50", Unit::Ns, latency.p50 as f64);
+        case.add("latency p99", Unit::Ns, latency.p99 as f64);
+        case.add("latency p99.9", Unit::Ns, latency.p999 as f64);
+        case.trials.push(described);
+        vec![case]
+    }
+
     fn settings(&self, session: &Session, course: &Course) -> Settings {
         let layout = &session.layout;
         Settings {
@@ -86,9 +118,19 @@ impl Run {
     }
 }
 
-fn publish(report: &Report, global: &Global) -> Result<(), Failure> {
-    output::json(global, report)?;
-    let text = table(report);
+/// The JSON of a run: the figures of the trial, beside the full record.
+#[derive(Serialize)]
+struct RunRecord<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(flatten)]
+    record: &'a Record,
+}
+
+fn publish(run: &RunRecord<'_>, global: &Global) -> Result<(), Failure> {
+    output::json(global, run)?;
+    write_pages(run.record, global)?;
+    let text = table(run.report);
     if global.quiet {
         let verdict = text.lines().skip_while(|line| !line.starts_with("verdict"));
         verdict.for_each(|line| println!("{line}"));

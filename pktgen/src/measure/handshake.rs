@@ -1,5 +1,7 @@
 //! Phase 1 of RFC 9693: every flow is opened, and TCP's connections are established.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::{Bench, SECOND};
@@ -55,7 +57,35 @@ impl<C: Clock> Bench<'_, C> {
                 learning.counters.add(&round.counters);
             }
         }
+        self.greet(rate);
         learning
+    }
+
+    /// Sends one packet back to every inside host, so that the tested system knows where each of them is before a load
+    /// comes under which its questions and their answers might be lost.
+    fn greet(&mut self, rate: Rate) {
+        let mut known = HashSet::new();
+        let flows = &self.engine.flows;
+        let streams = flows.streams().iter().enumerate();
+        let knocks =
+            streams.filter(|(_, stream)| stream.protocol != Protocol::Tcp).map(|(number, own)| {
+                let mut reachable = flows.reachable(number);
+                reachable.retain(|index| {
+                    own.initiator == Direction::Outward
+                        && known.insert(flows.inside(*index).address)
+                });
+                Knock {
+                    stream: number,
+                    direction: Direction::Inward,
+                    kind: Kind::Data,
+                    flows: reachable,
+                }
+            });
+        let knocks: Vec<Knock> = knocks.filter(|knock| !knock.flows.is_empty()).collect();
+        if !knocks.is_empty() {
+            self.engine.begin(Stage::Learning);
+            self.knock(knocks, rate, LEARNING_QUIET_NS);
+        }
     }
 
     /// Sends the first packet of every flow.

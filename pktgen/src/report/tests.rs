@@ -44,7 +44,7 @@ fn outcome(received: u64, sent: u64) -> Outcome {
 }
 
 fn judge(outcome: &Outcome) -> Report {
-    Report::new(outcome, settings(), 100, false, Machine::read(false))
+    Report::new(outcome, settings(), 100, false)
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn loss_defects_and_our_own_limit_decide_the_verdict() {
     assert_eq!(report.defects.reorder, 0, "before the trial");
     assert!(report.reasons.contains(&"remap: 2".to_owned()), "{:?}", report.reasons);
     assert_eq!(judge(&Outcome { trial: None, ..outcome(0, 0) }).verdict, Verdict::Fail);
-    let absorbed = Report::new(&outcome(0, 10_000), settings(), 100, true, Machine::read(false));
+    let absorbed = Report::new(&outcome(0, 10_000), settings(), 100, true);
     assert_eq!(absorbed.verdict, Verdict::TxOnly);
     assert_eq!(
         [Verdict::Pass, Verdict::Fail, Verdict::TgLimited].map(Verdict::exit_code),
