@@ -63,18 +63,15 @@ fn a_measurement_leaves_a_record_a_page_and_tables() {
 }
 
 #[test]
-fn recovery_and_bursts_are_measured() {
+fn recovery_and_reset_are_measured() {
     let dir = tempfile::tempdir().unwrap();
     let options = "--sizes 64 --flows 10 --load 2kpps --max-load 4kpps --trial-time 300ms -q";
-    for (test, name) in [
-        ("recovery", "system recovery"),
-        ("b2b", "longest burst without loss, frames"),
-        ("reset --reset-command true", "reset, longest gap"),
-    ] {
+    for (test, name) in
+        [("recovery", "system recovery"), ("reset --reset-command true", "reset, longest gap")]
+    {
         let word = test.split(' ').next().unwrap();
         let output = pktgen(dir.path(), &format!("rfc2544 {test} {options} --json {word}.json"));
-        // Where everything arrives the longest burst is the longest tried: 4.
-        assert!(matches!(output.status.code(), Some(0 | 4)), "{test}: {output:?}");
+        assert_eq!(output.status.code(), Some(0), "{test}: {output:?}");
         finding(&json(&dir.path().join(format!("{word}.json"))), name);
     }
 }
