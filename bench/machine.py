@@ -32,7 +32,7 @@ def facts(root: str) -> dict:
         "kernel": platform.release(),
         "hugepages": int(read("/proc/sys/vm/nr_hugepages", "0")),
         "dpdk": output("pkg-config", "--modversion", "libdpdk"),
-        "open_vswitch": output("ovs-vsctl", "--version").splitlines()[:1],
+        "open_vswitch": output("ovs-vsctl", "--version").partition("\n")[0],
         "commit": output("git", "-C", root, "describe", "--always", "--dirty"),
         "virtual": "hypervisor" in read("/proc/cpuinfo"),
     }

@@ -1,5 +1,6 @@
 """The systems that are compared, each between a capture that is received for ever and a port that swallows everything."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -196,6 +197,8 @@ class OpenVSwitch:
         if len(self.processes) > 1:
             control = f"{self.folder}/{os.path.basename(self.program)}.{self.processes[1].pid}.ctl"
             subprocess.run(["ovs-appctl", "-t", control, "exit", "--cleanup"], capture_output=True, check=False)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.processes[1].wait(15)
         for process in reversed(self.processes):
             end(process)
 
