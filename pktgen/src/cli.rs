@@ -1,10 +1,10 @@
 //! The command line (pktgen.md section 4.4): what every command takes; each command has its own file.
 
+mod calibrate;
 mod matrix;
 mod mlr;
 mod nat;
 mod output;
-mod parse;
 mod probe;
 mod publish;
 mod reconf;
@@ -23,7 +23,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::control::{Hook, HookError};
 use crate::measure::Unresolved;
+use crate::parse;
 use crate::port::Spec;
+use crate::profile::ProfileError;
 use crate::session::SessionError;
 use crate::setup::LayoutError;
 use crate::trials::TrialError;
@@ -46,6 +48,9 @@ struct Global {
     /// with ,ip=10.0.0.2/16 ,gw=10.0.0.1 (both may be repeated: IPv4 and IPv6) ,mac=02::1 ,vlan=100
     #[arg(short = 'p', long = "port", value_name = "SPEC", global = true)]
     ports: Vec<Spec>,
+    /// Ports, tested system and streams in a TOML file, in the place of -p and of options on traffic
+    #[arg(short, long, value_name = "FILE", global = true, conflicts_with = "ports")]
+    config: Option<PathBuf>,
     /// Core of the worker [default: the last one]
     #[arg(long, value_name = "N", global = true)]
     core: Option<usize>,
@@ -64,6 +69,9 @@ struct Global {
     /// Show one screen, twice a second, instead of a line per second
     #[arg(long, global = true, conflicts_with = "quiet")]
     live: bool,
+    /// Write the first 16 frames with a defect as pcapng, the reason as comment
+    #[arg(long, value_name = "FILE", global = true)]
+    pcap_errors: Option<PathBuf>,
     /// Print the verdict only
     #[arg(short, long, global = true)]
     quiet: bool,
@@ -77,6 +85,8 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// What the generator itself can do, kept for --load 80% and for reports
+    Calibrate(calibrate::Calibrate),
     /// Search the highest rates with no and little loss (MLRsearch, RFC 9971)
     Mlr(mlr::Mlr),
     /// Find out what a NAT does, and how well
@@ -112,6 +122,7 @@ impl Cli {
     /// Does what was asked; the exit status is that of pktgen.md section 4.4.
     pub fn run(self) -> u8 {
         let done = match &self.command {
+            Command::Calibrate(command) => command.run(&self.global),
             Command::Nat(command) => command.run(&self.global),
             Command::Mlr(command) => command.run(&self.global),
             Command::Report(command) => command.run(&self.global),
@@ -141,6 +152,12 @@ impl Failure {
 
 impl From<LayoutError> for Failure {
     fn from(error: LayoutError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<ProfileError> for Failure {
+    fn from(error: ProfileError) -> Self {
         Self::Usage(error.to_string())
     }
 }

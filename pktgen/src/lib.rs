@@ -3,6 +3,7 @@
 //! An oracle: it shares no code with the network function it measures.
 #![forbid(unsafe_code)]
 
+pub mod calibration;
 pub mod checksum;
 pub mod cli;
 pub mod control;
@@ -16,11 +17,14 @@ pub mod latency;
 pub mod measure;
 pub mod methods;
 pub mod nat;
+pub mod offence;
 pub mod page;
+mod parse;
 pub mod plot;
 pub mod port;
 pub mod prefix;
 pub mod probe;
+pub mod profile;
 pub mod rate;
 pub mod receive;
 pub mod record;

@@ -151,6 +151,7 @@ impl Course {
             Request { duration, stage: Stage::WarmUp, spacing: Spacing::Even, ..request.clone() };
         let warm_up = bench.trial(&warm_up);
         let trial = bench.trial(&request);
+        bench.close(Rate::per_second(bench.engine.flows.len() as f64));
         Ok(Outcome { learning, warm_up: Some(warm_up.counters), trial: Some(trial) })
     }
 }

@@ -108,6 +108,11 @@ impl Session {
         self.core.id
     }
 
+    /// The ports' drivers, inside first.
+    pub fn drivers(&self) -> Vec<String> {
+        self.ports.ports.iter().map(|port| port.driver()).collect()
+    }
+
     /// DPDK's device strings, inside first.
     pub fn devices(&self) -> Vec<String> {
         self.ports.ports.iter().map(|port| port.device().to_owned()).collect()

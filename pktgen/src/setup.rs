@@ -156,6 +156,27 @@ impl Layout {
         self
     }
 
+    /// The sizes as written, of all streams.
+    pub fn sizes(&self) -> String {
+        let mut sizes: Vec<String> =
+            self.streams.iter().map(|stream| stream.sizes.to_string()).collect();
+        sizes.dedup();
+        sizes.join(" ")
+    }
+
+    /// The drivers of the ports, inside first, as far as their device strings tell.
+    pub fn drivers(&self) -> Vec<String> {
+        let drivers = self.specs.iter().enumerate().map(|(index, spec)| {
+            let device = spec.device(index);
+            let name = device.split(',').next().unwrap_or_default();
+            match name.strip_prefix("net_ring") {
+                Some(_) => "net_ring".to_owned(),
+                None => name.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned(),
+            }
+        });
+        drivers.collect()
+    }
+
     /// How many flows.
     pub fn flows(&self) -> u32 {
         self.streams.iter().map(Stream::flows).sum()
@@ -163,8 +184,11 @@ impl Layout {
 
     /// The hosts behind the inside port.
     pub fn hosts(&self) -> Vec<Address> {
-        let hosts = self.streams.iter().flat_map(|stream| stream.plan.hosts());
-        let mut hosts: Vec<Address> = hosts.copied().collect();
+        let own = &self.specs[0].addresses;
+        let is_here =
+            |host: &Address| own.is_empty() || own.iter().any(|prefix| prefix.contains(*host));
+        let hosts = self.streams.iter().flat_map(Stream::inside_hosts).copied();
+        let mut hosts: Vec<Address> = hosts.filter(is_here).collect();
         hosts.sort_unstable();
         hosts.dedup();
         hosts
@@ -243,7 +267,7 @@ impl Layout {
     }
 
     fn remotes(&self) -> Vec<Address> {
-        self.streams.iter().flat_map(|stream| stream.plan.remotes()).copied().collect()
+        self.streams.iter().flat_map(Stream::remote_hosts).copied().collect()
     }
 
     fn data_room(&self) -> u16 {

@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::publish::{Begun, write_pages};
 use super::traffic::{Traffic, Way};
 use super::{Failure, Global, output, parse};
+use crate::calibration;
 use crate::measure::{Course, Outcome};
 use crate::plot::Unit;
-use crate::rate::{Load, Rate};
+use crate::rate::{Amount, Load, Rate};
 use crate::record::{Case, Record, TrialRecord};
 use crate::report::{Report, Settings, table};
 use crate::screen::Screen;
@@ -23,9 +24,13 @@ use crate::trials::describe;
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) traffic: Traffic,
-    /// Rate of each direction: 100kpps, 1.5Mpps, 1Gbps (L2, FCS included), poisson:50kpps (random gaps) or max
+    /// Rate of each direction: 100kpps, 1.5Mpps, 1Gbps (L2, FCS included), 80% (of --max-load), poisson:50kpps (random
+    /// gaps) or max
     #[arg(long, default_value = "10kpps")]
     pub(super) load: Load,
+    /// What 100 % of --load is: a rate of each direction [default: what `pktgen calibrate` found]
+    #[arg(long, value_name = "RATE")]
+    pub(super) max_load: Option<Load>,
     /// How long to send: 10s, 500ms, 1m30s
     #[arg(long, default_value = "10s", value_parser = parse::duration)]
     pub(super) time: Duration,
@@ -53,14 +58,17 @@ impl Run {
         let flows = u64::from(session.layout.flows());
         let report = Report::new(&outcome, settings, flows, absorbing);
         screen.finish();
-        let record = begun.end(self.cases(&session, &outcome, &course));
+        let mut record = begun.end(self.cases(&session, &outcome, &course));
+        let found = calibration::stored(&session.drivers(), &session.layout.sizes());
+        record.calibration = found.and_then(|found| serde_json::to_value(found).ok());
+        output::offenders(global, &session)?;
         publish(&RunRecord { report: &report, record: &record }, global)?;
         Ok(report.verdict.exit_code())
     }
 
     fn course(&self, layout: &Layout) -> Result<Course, Failure> {
         let duration = self.time.as_nanos() as u64;
-        let rate: Option<Rate> = self.load.rate(layout.mean_size(), None);
+        let rate = self.load.rate(layout.mean_size(), self.maximum(layout)?);
         if rate.is_some_and(|rate| rate.frames_in(duration) == 0) {
             let (load, time) = (self.load, self.time);
             return Err(Failure::Usage(format!("{load} for {time:?} is not a single frame")));
@@ -102,12 +110,26 @@ impl Run {
         vec![case]
     }
 
+    /// What percents of the load are of; nothing where there are none.
+    fn maximum(&self, layout: &Layout) -> Result<Option<Rate>, Failure> {
+        if !matches!(self.load.amount, Amount::Percent(_)) {
+            return Ok(None);
+        }
+        let given = match self.max_load {
+            Some(load) => load.rate(layout.mean_size(), None),
+            None => calibration::stored(&layout.drivers(), &layout.sizes())
+                .map(|found| Rate::per_second(found.ceiling_pps)),
+        };
+        let why = "a load in percent needs --max-load RATE, or a run of `pktgen calibrate` before";
+        given.map(Some).ok_or_else(|| Failure::Usage(why.to_owned()))
+    }
+
     fn settings(&self, session: &Session, course: &Course) -> Settings {
         let layout = &session.layout;
         Settings {
             ports: session.devices(),
             load: self.load.to_string(),
-            size: self.traffic.size.to_string(),
+            size: layout.sizes(),
             streams: layout.streams.iter().map(|stream| stream.name.clone()).collect(),
             directions: course.directions.iter().map(|direction| direction.name()).collect(),
             sut: layout.sut.name(),

@@ -23,7 +23,7 @@ fn the_command_line_of_the_contract_is_understood() {
         "-p null -p null --core 1 run --pool 203.0.113.0/28,198.51.100.10 --sut router",
         "run --load poisson:50kpps --size imix --dir out2in",
         "run -p null,ip=2001:db8::2/64,gw=2001:db8::1,vlan=100",
-        "verify --flows 10000 --matrix",
+        "verify --flows 10000 --matrix --pcap-errors errors.pcapng",
     ] {
         assert!(parse(text).is_ok(), "{text}");
     }

@@ -2,10 +2,12 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{Failure, Global, parse};
+use super::{Failure, Global};
 use crate::flow::{Direction, Protocol, Sizes};
+use crate::parse;
 use crate::port::Spec;
 use crate::prefix::Prefix;
+use crate::profile::Profile;
 use crate::receive::Sut;
 use crate::session::Session;
 use crate::setup::{self, Layout};
@@ -15,22 +17,28 @@ use crate::setup::{self, Layout};
 pub(super) struct Traffic {
     /// Octets of a frame, FCS included: 64, imix (64:7,570:4,1518:1), or sizes with weights such as 64,570:7; where headers
     /// and trailer need more (TCP 76, IPv6 84 and 96), more
-    #[arg(long, value_name = "SIZES", default_value = "64")]
+    #[arg(long, value_name = "SIZES", default_value = "64", conflicts_with = "config")]
     pub(super) size: Sizes,
     /// Number of flows, dealt out to protocols and families: 500, 64k, 1M
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = parse::flows)]
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = parse::flows, conflicts_with = "config")]
     pub(super) flows: u32,
     /// Protocols of the flows: udp, tcp, icmp
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "udp")]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "udp",
+        conflicts_with = "config"
+    )]
     pub(super) proto: Vec<Proto>,
     /// Prefixes in which translated sources must lie
-    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',', conflicts_with = "config")]
     pub(super) pool: Vec<Prefix>,
     /// What the tested system does with addresses [default: nat44 with gateways, nothing without]
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, conflicts_with = "config")]
     pub(super) sut: Option<Kind>,
     /// Routers on the way: by how much TTL shrinks [default: 1 with gateways, 0 without]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=32))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=32), conflicts_with = "config")]
     pub(super) hops: Option<u8>,
     /// Give L4 checksums their extreme values, before translation in half of the flows, after it in the others
     #[arg(long)]
@@ -63,9 +71,16 @@ impl Traffic {
         self.proto = vec![Proto::Udp, Proto::Tcp, Proto::Icmp];
     }
 
-    /// The ports and flows of the command line.
+    /// The ports and flows of the command line, or of the profile.
     pub(super) fn layout(&self, global: &Global) -> Result<Layout, Failure> {
-        let specs = global.two_ports()?;
+        match &global.config {
+            Some(file) => Ok(Profile::read(file, global.seed())?.layout),
+            None => self.layout_on(global, global.two_ports()?),
+        }
+    }
+
+    /// The flows of the command line on these ports.
+    pub(super) fn layout_on(&self, global: &Global, specs: [Spec; 2]) -> Result<Layout, Failure> {
         let mut protocols: Vec<Protocol> = self.proto.iter().map(|proto| (*proto).into()).collect();
         let mut seen = Vec::new();
         protocols.retain(|protocol| {
@@ -74,15 +89,19 @@ impl Traffic {
             is_new
         });
         let traffic = setup::Traffic { flows: self.flows, protocols, sizes: self.size.clone() };
-        let seed = global.seed.unwrap_or_else(rand::random);
         let sut = self.sut.map(Sut::from);
-        let mut layout = Layout::new(specs, sut, self.pool.clone(), &traffic, seed)?;
+        let mut layout = Layout::new(specs, sut, self.pool.clone(), &traffic, global.seed())?;
         layout.hops = self.hops.unwrap_or(layout.hops);
         Ok(layout)
     }
 }
 
 impl Global {
+    /// The seed given, or a random one.
+    fn seed(&self) -> u64 {
+        self.seed.unwrap_or_else(rand::random)
+    }
+
     /// The two ports given.
     pub(super) fn two_ports(&self) -> Result<[Spec; 2], Failure> {
         self.ports.clone().try_into().map_err(|given: Vec<_>| {

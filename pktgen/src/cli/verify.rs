@@ -82,6 +82,7 @@ impl Verify {
         let found = session.run(|tick| screen.tick(tick), |bench| self.measure(bench, &cases))?;
         let (learning, cases) = found?;
         let record = Record::new(learning, cases, session.layout.flows(), session.layout.seed);
+        output::offenders(global, &session)?;
         output::json(global, &record)?;
         print!("{}", record.table(global.quiet));
         Ok(if record.verdict == "pass" { 0 } else { 1 })

@@ -3,7 +3,7 @@
 use dpdk_bindings::{Mbuf, Mempool, TxQueue};
 
 use super::Clock;
-use crate::flow::{Direction, Flows, Kind};
+use crate::flow::{Churn, Direction, Flow, Flows, Kind};
 use crate::latency::Latency;
 use crate::transmit::{Composer, GRACE_NS, Pacer};
 
@@ -29,6 +29,13 @@ pub enum Order {
     All,
     /// These flows, by their index in the table.
     Listed(Vec<u32>),
+    /// Those flows of the stream that live at the time, counted from `start`.
+    Living {
+        /// How they come and go.
+        churn: Churn,
+        /// Nanoseconds of the clock.
+        start: u64,
+    },
 }
 
 /// What a lane has sent.
@@ -71,6 +78,7 @@ pub(super) struct Lane {
     pacer: Pacer,
     order: Order,
     position: usize,
+    born: u64,
     pending: [Option<Mbuf>; BURST],
     waiting: usize,
     refused_at: u64,
@@ -88,6 +96,7 @@ impl Lane {
             pacer,
             order,
             position: 0,
+            born: 0,
             pending: [const { None }; BURST],
             waiting: 0,
             refused_at: 0,
@@ -116,18 +125,10 @@ impl Lane {
         if due == 0 || !tools.pool.alloc_bulk(&mut self.pending[..due]) {
             return;
         }
-        let total = match &self.order {
-            Order::All => tools.flows.streams()[self.stream].flows() as usize,
-            Order::Listed(list) => list.len(),
-        };
-        let first = tools.flows.streams()[self.stream].first();
+        self.renew(tools.flows, now);
         let mut written = 0;
         for place in 0..due {
-            let index = match &self.order {
-                Order::All => first + self.position as u32,
-                Order::Listed(list) => list[self.position],
-            };
-            self.position = if self.position + 1 == total { 0 } else { self.position + 1 };
+            let index = self.next(tools.flows);
             tools.send_error.record(now - self.pacer.take(now));
             let Some(packet) = &mut self.pending[place] else { continue };
             let len = tools.composer.frame_len(tools.flows, index, self.direction);
@@ -144,6 +145,49 @@ impl Lane {
         self.waiting = written;
         self.refused_at = now;
         self.offer(tools.tx, tools.composer, now);
+    }
+
+    /// The flow whose turn it is.
+    #[inline]
+    fn next(&mut self, flows: &Flows) -> u32 {
+        let stream = &flows.streams()[self.stream];
+        let (first, all) = (stream.first(), stream.flows());
+        let (index, total) = match &self.order {
+            Order::All => (first + self.position as u32, all as usize),
+            Order::Listed(list) => (list[self.position], list.len()),
+            Order::Living { churn, .. } => {
+                let at = |position| first + ((self.born + position) % u64::from(all)) as u32;
+                let alive = churn.alive().min(all) as usize;
+                let mut index = at(self.position as u64);
+                if self.direction != stream.initiator {
+                    // Who has just begun may not be known yet.
+                    for _ in 0..alive.min(TRIES) {
+                        if flows.flow(index).is_some_and(Flow::is_learned) {
+                            break;
+                        }
+                        self.position = (self.position + 1) % alive;
+                        index = at(self.position as u64);
+                    }
+                }
+                (index, alive)
+            }
+        };
+        self.position = if self.position + 1 >= total { 0 } else { self.position + 1 };
+        index
+    }
+
+    /// Lets flows begin whose time has come; whoever had their endpoints before is forgotten.
+    fn renew(&mut self, flows: &mut Flows, now: u64) {
+        let Order::Living { churn, start } = &self.order else { return };
+        let stream = &flows.streams()[self.stream];
+        let (first, all, initiator) = (stream.first(), u64::from(stream.flows()), stream.initiator);
+        let (born, alive) = (churn.born(now.saturating_sub(*start)), u64::from(churn.alive()));
+        while self.born < born {
+            if self.direction == initiator {
+                flows.forget(first + ((self.born + alive) % all) as u32);
+            }
+            self.born += 1;
+        }
     }
 
     #[cold]
@@ -176,3 +220,5 @@ impl Lane {
 }
 
 const BURST: usize = 32;
+/// Flows that are passed over at most because nobody can be reached by them.
+const TRIES: usize = 64;

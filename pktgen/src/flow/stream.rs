@@ -1,7 +1,7 @@
 //! What the flows of one kind have in common: protocol, family, sizes, endpoints, who begins, what is expected.
 
 use super::{Direction, Plan, Sizes};
-use crate::endpoint::Family;
+use crate::endpoint::{Address, Endpoint, Family};
 use crate::frame::ETHERNET;
 use crate::trailer;
 
@@ -68,6 +68,10 @@ pub struct Stream {
     pub translated: bool,
     /// Flows that come and go.
     pub churn: Option<Churn>,
+    /// Whether TCP connections are closed after a run.
+    pub closes: bool,
+    /// Whether its plan draws the remote endpoints, and takes the inside ones in turn.
+    pub remotes_are_drawn: bool,
     pub(super) first: u32,
     lengths: Vec<u16>,
 }
@@ -95,6 +99,8 @@ impl Stream {
             reverse: 0.5,
             translated,
             churn: None,
+            closes: false,
+            remotes_are_drawn: false,
             first: 0,
             lengths: Vec::new(),
         };
@@ -108,6 +114,27 @@ impl Stream {
         let lengths = sizes.sequence().iter().map(|size| usize::from(*size) - L2);
         self.lengths = lengths.map(|len| len.max(least) as u16).collect();
         self.sizes = sizes;
+    }
+
+    /// Inside and remote endpoint of its flow number `n`.
+    pub fn endpoints(&self, n: u32) -> (Endpoint, Endpoint) {
+        let (drawn, other) = self.plan.endpoints(n);
+        if self.remotes_are_drawn { (other, drawn) } else { (drawn, other) }
+    }
+
+    /// The hosts on the inside.
+    pub fn inside_hosts(&self) -> &[Address] {
+        if self.remotes_are_drawn { self.plan.remotes() } else { self.plan.hosts() }
+    }
+
+    /// The remote hosts.
+    pub fn remote_hosts(&self) -> &[Address] {
+        if self.remotes_are_drawn { self.plan.hosts() } else { self.plan.remotes() }
+    }
+
+    /// The number of the flow with these endpoints, if it is one.
+    pub(super) fn number_of(&self, inside: Endpoint, remote: Endpoint) -> Option<u32> {
+        self.plan.index_of(if self.remotes_are_drawn { remote } else { inside })
     }
 
     /// Index of its first flow in the table.
@@ -162,6 +189,18 @@ impl Stream {
     /// The part of its packets that goes this way.
     pub fn part(&self, direction: Direction) -> f64 {
         if direction == self.initiator { 1.0 - self.reverse } else { self.reverse }
+    }
+}
+
+impl Churn {
+    /// Flows that live at the same time.
+    pub fn alive(&self) -> u32 {
+        ((self.lifetime as f64 / 1e9 * self.new_per_s).round() as u32).max(1)
+    }
+
+    /// Flows that have begun after so many nanoseconds, besides those that were there.
+    pub fn born(&self, elapsed: u64) -> u64 {
+        (elapsed as f64 / 1e9 * self.new_per_s) as u64
     }
 }
 

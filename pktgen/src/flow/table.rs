@@ -43,14 +43,15 @@ impl Flows {
         for (number, stream) in streams.iter_mut().enumerate() {
             stream.first = records.len() as u32;
             records.extend((0..stream.flows()).map(|index| {
-                let (inside, outside) = stream.plan.endpoints(index);
+                let (inside, outside) = stream.endpoints(index);
                 let pattern = stream.plan.pattern(index);
                 let is_echo = stream.protocol == Protocol::Icmp;
+                let identifier = is_echo.then(|| stream.plan.endpoints(index).0.port);
                 Flow {
                     pattern,
                     inside: book.word(inside.address),
                     outside: book.word(outside.address),
-                    inside_port: inside.port,
+                    inside_port: identifier.unwrap_or(inside.port),
                     outside_port: if is_echo { 0 } else { outside.port },
                     stream: number as u16,
                     identification: (pattern >> 48) as u16,
@@ -219,8 +220,9 @@ impl Flows {
     ) -> Option<u32> {
         match direction {
             Direction::Inward => self.streams.iter().find_map(|stream| {
-                let index = stream.plan.index_of(destination)? + stream.first;
-                let is_it = stream.protocol == protocol && self.outside(index) == source;
+                let index = stream.number_of(destination, source)? + stream.first;
+                let is_it = stream.protocol == protocol
+                    && (self.outside(index), self.inside(index)) == (source, destination);
                 is_it.then_some(index)
             }),
             Direction::Outward => self.owners.get(&key(protocol, source, destination)).copied(),
@@ -265,9 +267,11 @@ impl Flows {
         self.len() - self.learned - self.refused
     }
 
-    /// Whether a stream's flow comes from this address.
+    /// Whether flows from inside come from this address.
     pub fn has_host(&self, address: Address) -> bool {
-        self.streams.iter().any(|stream| stream.plan.has_host(address))
+        let from_inside =
+            self.streams.iter().filter(|stream| stream.initiator == Direction::Outward);
+        from_inside.into_iter().any(|stream| stream.inside_hosts().binary_search(&address).is_ok())
     }
 
     /// The checksum of TCP, UDP or ICMP for a packet of this kind.

@@ -88,6 +88,15 @@ impl<C: Clock> Bench<'_, C> {
         }
     }
 
+    /// Closes the TCP connections of the streams that close theirs, with a FIN from either side.
+    pub fn close(&mut self, rate: Rate) {
+        for (kind, backward) in [(Kind::Fin, false), (Kind::Fin, true), (Kind::Ack, false)] {
+            if self.engine.flows.streams().iter().any(|stream| stream.closes) {
+                self.step(rate, kind, backward);
+            }
+        }
+    }
+
     /// Sends the first packet of every flow.
     fn open(&mut self, rate: Rate) -> Learning {
         self.repeat(rate, |bench, stream| {
@@ -101,6 +110,8 @@ impl<C: Clock> Bench<'_, C> {
                 Direction::Outward => bench.engine.flows.unlearned(stream),
                 Direction::Inward => bench.unseen(stream, direction),
             };
+            let alive = own.churn.map_or(own.flows(), |churn| churn.alive());
+            let flows = flows.into_iter().filter(|index| index - own.first() < alive).collect();
             Some(Knock { stream, direction, kind, flows })
         })
     }
@@ -109,7 +120,8 @@ impl<C: Clock> Bench<'_, C> {
     fn step(&mut self, rate: Rate, kind: Kind, backward: bool) -> Learning {
         self.repeat(rate, |bench, stream| {
             let own = &bench.engine.flows.streams()[stream];
-            if own.protocol != Protocol::Tcp || own.expect == Expect::Drop {
+            let is_kept = kind == Kind::Fin && !own.closes;
+            if own.protocol != Protocol::Tcp || own.expect == Expect::Drop || is_kept {
                 return None;
             }
             let direction = if backward { own.initiator.reversed() } else { own.initiator };

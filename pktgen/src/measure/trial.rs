@@ -131,7 +131,7 @@ impl<C: Clock> Bench<'_, C> {
             if self.window.is_some() {
                 pacer = pacer.patient();
             }
-            let Some(order) = self.order(stream, direction) else { continue };
+            let Some(order) = self.order(stream, direction, start) else { continue };
             if matches!(order, Order::All) {
                 self.engine.verifier.follow(stream, direction, pacer);
             }
@@ -144,9 +144,12 @@ impl<C: Clock> Bench<'_, C> {
     }
 
     /// Whose turn it is: backward, only flows that can be reached; `None` where there is none.
-    fn order(&self, stream: usize, direction: Direction) -> Option<Order> {
+    fn order(&self, stream: usize, direction: Direction, start: u64) -> Option<Order> {
         let flows = &self.engine.flows;
-        let complete = flows.missing() == 0;
+        if let Some(churn) = flows.streams()[stream].churn {
+            return Some(Order::Living { churn, start });
+        }
+        let complete = flows.unlearned(stream).is_empty();
         if direction == flows.streams()[stream].initiator || complete {
             return Some(Order::All);
         }

@@ -102,7 +102,8 @@ impl Verify {
             }
         };
         let traffic = self.traffic.clone();
-        Run { traffic, load, time: self.time, ramp: None, dir: Way::Both }.run(global)
+        Run { traffic, load, max_load: None, time: self.time, ramp: None, dir: Way::Both }
+            .run(global)
     }
 }
 

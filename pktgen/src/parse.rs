@@ -1,11 +1,11 @@
-//! Values of options.
+//! Values of options and profiles.
 
 use std::time::Duration;
 
 use crate::flow::Sizes;
 
 /// Numbers with units `h`, `m`, `s` or `ms`, one after the other.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("'{text}' is no duration: write e.g. 10s, 500ms or 1m30s");
     let mut total = Duration::ZERO;
     let mut rest = text;
@@ -29,7 +29,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A number of flows, with `k` or `M` for thousands and millions.
-pub(super) fn flows(text: &str) -> Result<u32, String> {
+pub(crate) fn flows(text: &str) -> Result<u32, String> {
     let (digits, factor) = match text.strip_suffix(['k', 'M']) {
         Some(digits) if text.ends_with('k') => (digits, 1000),
         Some(digits) => (digits, 1_000_000),
@@ -41,7 +41,7 @@ pub(super) fn flows(text: &str) -> Result<u32, String> {
 }
 
 /// Sizes that are a default, hence well written.
-pub(super) fn sizes(list: &str) -> Vec<Sizes> {
+pub(crate) fn sizes(list: &str) -> Vec<Sizes> {
     list.split(',').filter_map(|size| size.parse().ok()).collect()
 }
 
