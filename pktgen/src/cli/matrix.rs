@@ -165,6 +165,8 @@ pub(super) fn exit_code(record: &Record) -> u8 {
         trials.flat_map(|trial| &trial.defects).any(|(name, count)| *count > 0 && wrong(name));
     let nothing =
         findings().any(|found| found.unit == crate::plot::Unit::Pps && found.spread.mean == 0.0);
+    let bounds = record.cases.iter().flat_map(|case| case.bounds.iter().flatten());
+    let nothing = nothing || bounds.into_iter().any(|bounds| bounds.lower.is_none());
     match (broken || nothing, findings().any(|found| found.at_least)) {
         (true, _) => 1,
         (false, true) => 4,

@@ -57,6 +57,13 @@ impl Stand<'_, '_> {
 
     fn note_bounds(&mut self, bounds: &Bounds) {
         let name = bounds.goal.name.to_uppercase();
+        let Some(lower) = bounds.lower.or((bounds.ending == Ending::MinLoad).then_some(0.0)) else {
+            let case = self.case.name();
+            self.warn(&format!(
+                "{name}, {case}: out of time before any load was found good (--max-time)."
+            ));
+            return;
+        };
         let at_least = bounds.ending == Ending::MaxLoad || bounds.tg_limited;
         let note = match bounds.ending {
             Ending::MaxLoad => "the highest load met the goal: the generator is the limit",
@@ -65,10 +72,8 @@ impl Stand<'_, '_> {
             Ending::Regular if bounds.tg_limited => "above it the generator is the limit",
             Ending::Regular => "",
         };
-        self.rate(&name, bounds.lower.unwrap_or_default(), at_least, note);
-        if let (Some(throughput), Some(lower)) = (bounds.conditional_throughput, bounds.lower)
-            && throughput < lower
-        {
+        self.rate(&name, lower, at_least, note);
+        if let Some(throughput) = bounds.conditional_throughput.filter(|found| *found < lower) {
             self.rate(&format!("{name} conditional throughput"), throughput, at_least, "");
         }
     }

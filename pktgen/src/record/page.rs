@@ -6,9 +6,8 @@ use crate::plot::Unit;
 
 /// The page of one record.
 pub fn page(record: &Record) -> Page {
-    let command = if record.command.is_empty() { "pktgen" } else { &record.command.join(" ") };
     Page {
-        title: command.to_owned(),
+        title: title(&record.command),
         subtitle: format!(
             "{}, {} on {} ({} cores), Linux {}",
             record.started,
@@ -19,6 +18,20 @@ pub fn page(record: &Record) -> Page {
         ),
         sections: sections(record),
     }
+}
+
+/// The command without its path, its ports and its files.
+fn title(command: &[String]) -> String {
+    let mut words = Vec::new();
+    let mut rest = command.iter().skip(1);
+    while let Some(word) = rest.next() {
+        match word.as_str() {
+            "-p" | "--port" | "--json" | "--csv" | "--html" | "--hook" | "-c" => _ = rest.next(),
+            "-q" | "--quiet" | "--live" => {}
+            word => words.push(word),
+        }
+    }
+    format!("pktgen {}", words.join(" "))
 }
 
 /// The parts of a record's page.

@@ -50,7 +50,7 @@ pub(crate) fn record(capacity: f64, repetitions: u32) -> Record {
     };
     Record {
         schema: SCHEMA.to_owned(),
-        command: "pktgen mlr --preset quick --sizes 64,imix"
+        command: "/usr/bin/pktgen mlr -p a -p b --preset quick --sizes 64,imix --html x -q"
             .split(' ')
             .map(str::to_owned)
             .collect(),
@@ -180,6 +180,7 @@ fn the_page_has_every_part() {
             "What these numbers do not show"
         ]
     );
+    assert_eq!(page.title, "pktgen mlr --preset quick --sizes 64,imix");
     assert_eq!(page.sections[2].plots[0].series.len(), 5, "latency at five loads");
     assert_eq!(page.sections[1].plots[0].marks.len(), 4, "bounds of NDR and PDR");
 }
