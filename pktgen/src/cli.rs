@@ -1,5 +1,6 @@
 //! The command line (pktgen.md section 4.4): what every command takes; each command has its own file.
 
+mod acl;
 mod calibrate;
 mod matrix;
 mod mlr;
@@ -8,6 +9,7 @@ mod output;
 mod probe;
 mod publish;
 mod reconf;
+mod replay;
 mod report;
 mod rfc2544;
 mod run;
@@ -87,10 +89,14 @@ struct Global {
 enum Command {
     /// What the generator itself can do, kept for --load 80% and for reports
     Calibrate(calibrate::Calibrate),
+    /// Do packet filters decide and count as their rules say?
+    Acl(acl::Acl),
     /// Search the highest rates with no and little loss (MLRsearch, RFC 9971)
     Mlr(mlr::Mlr),
     /// Find out what a NAT does, and how well
     Nat(nat::Nat),
+    /// Send recorded traffic again, through a translator too
+    Replay(replay::Replay),
     /// Render pages from the JSON of earlier measurements, and compare them
     Report(report::Report),
     /// Throughput, latency, loss, back-to-back frames, recovery and reset after RFC 2544
@@ -123,6 +129,8 @@ impl Cli {
     pub fn run(self) -> u8 {
         let done = match &self.command {
             Command::Calibrate(command) => command.run(&self.global),
+            Command::Acl(command) => command.run(&self.global),
+            Command::Replay(command) => command.run(&self.global),
             Command::Nat(command) => command.run(&self.global),
             Command::Mlr(command) => command.run(&self.global),
             Command::Report(command) => command.run(&self.global),

@@ -58,6 +58,11 @@ impl Host {
         self.addresses.binary_search(&address).is_ok()
     }
 
+    /// The next hop of a family.
+    pub fn gateway(&self, family: Family) -> Option<Address> {
+        self.gateways[family as usize].map(|gateway| gateway.address)
+    }
+
     /// The next hop's hardware address, once it has answered.
     pub fn gateway_mac(&self, family: Family) -> Option<Mac> {
         self.gateways[family as usize].and_then(|gateway| gateway.mac)

@@ -3,6 +3,7 @@
 //! An oracle: it shares no code with the network function it measures.
 #![forbid(unsafe_code)]
 
+pub mod acl;
 pub mod calibration;
 pub mod checksum;
 pub mod cli;
@@ -28,6 +29,7 @@ pub mod profile;
 pub mod rate;
 pub mod receive;
 pub mod record;
+pub mod replay;
 pub mod report;
 pub mod screen;
 pub mod search;

@@ -2,9 +2,10 @@
 
 mod packet;
 
-use std::net::{IpAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use dpdk_bindings::Mbuf;
+pub(crate) use packet::addresses;
 pub use packet::{Arrived, IcmpError, Packet, Protocol};
 use serde::Serialize;
 
@@ -16,7 +17,7 @@ use crate::measure::Bench;
 use crate::trailer::siphash;
 
 /// One of the two ports.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
     /// The first port, with the translated hosts.
@@ -58,6 +59,13 @@ impl<'e, C: Clock> Prober<'e, C> {
             received: Box::new([const { None }; 64]),
             arrived: Vec::new(),
         }
+    }
+
+    /// The IPv4 gateway of a port.
+    pub fn gateway(&mut self, at: Place) -> Option<Ipv4Addr> {
+        let (sides, _) = self.engine.ports();
+        let gateway = sides[at as usize].host.gateway(Family::V4)?;
+        Some(Ipv4Addr::from_bits(gateway.low()))
     }
 
     /// The time now, in nanoseconds.

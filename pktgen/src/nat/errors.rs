@@ -174,7 +174,7 @@ impl Session {
                 Arrived::Error(error) if error.place != from && error.kind == kind => {
                     Some(error.clone())
                 }
-                Arrived::Error(_) | Arrived::Probe(_) => None,
+                _ => None,
             })
         });
         let Some(arrived) = arrived else { return vec![Fault::Lost] };

@@ -78,7 +78,7 @@ fn one<C: Clock>(prober: &mut Prober<'_, C>, ground: &mut Ground, protocol: Prot
         prober.send_octets(Place::Inside, error.clone());
         prober.wait(PATIENCE_NS, |arrived| match arrived {
             Arrived::Error(error) if error.kind == kind => Some(error.clone()),
-            Arrived::Error(_) | Arrived::Probe(_) => None,
+            _ => None,
         })
     });
     let ends = (*called_external.ip(), *caller.ip());

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::Place;
 use crate::checksum::Sum;
-use crate::frame::{ETHERNET, IPV4};
+use crate::frame::{ETHERNET, IPV4, RST};
 
 /// A transport protocol that NAT44 translates.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
     /// ICMP queries (RFC 5508).
@@ -43,6 +43,15 @@ pub enum Arrived {
     Error(IcmpError),
     /// One of our probes.
     Probe(Packet),
+    /// A TCP reset, whoever sent it.
+    Reset {
+        /// Where.
+        place: Place,
+        /// Source.
+        source: SocketAddrV4,
+        /// Destination.
+        destination: SocketAddrV4,
+    },
 }
 
 /// A probe as it arrived.
@@ -115,6 +124,13 @@ impl Arrived {
                     intact: header_right && l4.is_intact(),
                     quote: body.get(8..)?.to_vec(),
                 }));
+            }
+            (6, _) if *body.get(13)? & RST != 0 => {
+                return Some(Self::Reset {
+                    place,
+                    source: SocketAddrV4::new(source, word(0)?),
+                    destination: SocketAddrV4::new(destination, word(2)?),
+                });
             }
             (6, _) => {
                 let offset = usize::from(*body.get(12)? >> 4) * 4;

@@ -138,11 +138,11 @@ pub fn stream(protocol: Protocol, flows: u32) -> Stream {
     Stream::new(protocol.name(), protocol, Family::V4, sizes, plan, true)
 }
 
-fn hosts() -> Vec<Ipv4Addr> {
+pub fn hosts() -> Vec<Ipv4Addr> {
     (2..6).map(|last| Ipv4Addr::new(10, 0, 0, last)).collect()
 }
 
-fn remotes() -> Vec<Ipv4Addr> {
+pub fn remotes() -> Vec<Ipv4Addr> {
     (2..4).map(|last| Ipv4Addr::new(198, 51, 100, last)).collect()
 }
 
