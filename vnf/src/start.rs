@@ -41,7 +41,7 @@ pub struct WorkerHandle {
 /// Everything that runs, as management owns it. Workers are stopped before ports are closed, ports before DPDK.
 pub struct Parts {
     /// What it runs with.
-    pub settings: Settings,
+    pub settings: Arc<Settings>,
     /// The tables the workers use.
     pub tables: Arc<Tables>,
     /// Builds the next ones.
@@ -106,7 +106,7 @@ pub fn start(settings: Settings, running: RunningConfig) -> anyhow::Result<Contr
     let rings = workers.iter().map(|worker| Arc::clone(&worker.rings)).collect();
     let nat_journal = book.map(|book| NatJournal::start(book, rings)).transpose();
     let parts = Parts {
-        settings,
+        settings: Arc::new(settings),
         tables,
         builder,
         ownership,

@@ -6,7 +6,8 @@ pub mod table;
 
 use crate::config::AclAction;
 use crate::engine::burst::{Burst, Origin};
-use crate::engine::ids::{InterfaceId, Tick, WorkerId};
+use crate::engine::counters::CloseCause;
+use crate::engine::ids::{InterfaceId, SessionId, Tick, WorkerId};
 use crate::engine::mask::{BURST, Mask, Slot};
 use crate::engine::meta::{FlowKey, Kind, Meta};
 use crate::engine::tables::Tables;
@@ -17,13 +18,15 @@ use crate::wire::{icmp, protocol, transport};
 
 pub use key::{AclKey, Upper};
 pub use rule_set::{CompileError, Decision, RuleSet};
-pub use table::AclTable;
+pub use table::{AclTable, List};
 
 /// The ACL stage of one worker.
 pub struct Acl {
     worker: WorkerId,
     keys: [AclKey; BURST],
     answers: [Decision; BURST],
+    /// Packets whose flow the tables no longer permit.
+    ended: Mask,
     /// Packets that rules with `log` decided, until the worker tells management.
     matches: Vec<RuleMatch>,
     allowance: TokenBucket,
@@ -58,6 +61,7 @@ impl Acl {
             worker,
             keys: [AclKey::ipv4(0, 0, 0, Upper::None); BURST],
             answers: [Decision::PERMITTED; BURST],
+            ended: Mask::EMPTY,
             matches: Vec::with_capacity(LOGGED_PER_SECOND as usize),
             allowance: TokenBucket::default(),
         }
@@ -67,8 +71,12 @@ impl Acl {
     #[inline]
     pub fn run(&mut self, burst: &mut Burst, flows: &mut Flows, tables: &Tables, now: Tick) {
         if !burst.undecided().is_empty() && !tables.acl.is_empty() {
+            self.ended = Mask::EMPTY;
             self.ask(Side::In, burst, flows, tables, now);
             self.ask(Side::Out, burst, flows, tables, now);
+            if !self.ended.is_empty() {
+                close(burst, self.ended, flows, now);
+            }
         }
     }
 
@@ -127,12 +135,45 @@ impl Acl {
                 let (rule, action) = (answer.rule, answer.action);
                 self.matches.push(RuleMatch { acl, rule, ingress, key, action });
             }
+            if answer.action != AclAction::Permit {
+                self.ended.insert_if(slot, is_outdated(slot, burst, flows, tables));
+            }
             match answer.action {
                 AclAction::Permit => flows.decisions[slot].stateful |= answer.stateful,
                 AclAction::Deny => burst.drop(slot, DropReason::AclDenied),
                 AclAction::Reject => {
                     let told = Rejection::AdministrativelyProhibited;
                     burst.settle(slot, Verdict::Reject(told, DropReason::AclDenied));
+                }
+            }
+        }
+    }
+}
+
+/// Whether a refusal concerns a whole session: its rules have changed, and the packet is not made up by somebody on another
+/// port.
+fn is_outdated(slot: Slot, burst: &Burst, flows: &Flows, tables: &Tables) -> bool {
+    let meta = &burst.meta[slot];
+    as_opened(meta, &flows.decisions[slot], flows) && {
+        let session = flows.sessions.session(meta.session);
+        session.generation != tables.generation && session.came_in_by(meta.direction, meta.ingress)
+    }
+}
+
+/// Ends the sessions of these packets, and with them what else of theirs the burst has.
+#[cold]
+fn close(burst: &mut Burst, ended: Mask, flows: &mut Flows, now: Tick) {
+    for slot in ended {
+        let session = std::mem::take(&mut burst.meta[slot].session);
+        if !session.is_some() {
+            continue;
+        }
+        flows.close(session, CloseCause::Reconfigured, now);
+        for other in ended | burst.live() {
+            if burst.meta[other].session == session {
+                burst.meta[other].session = SessionId::NONE;
+                if burst.live().contains(other) {
+                    burst.drop(other, DropReason::AclDenied);
                 }
             }
         }

@@ -11,25 +11,36 @@ pub struct AclTable {
     lists: Vec<List>,
 }
 
-struct List {
+/// A compiled ACL with what its rules counted; a handle to share.
+#[derive(Clone)]
+pub struct List {
     rules: Arc<RuleSet>,
     /// By worker, then by rule, the default last: packets and octets.
     hits: Arc<Vec<Vec<[Counter; 2]>>>,
 }
 
-/// A compiled ACL with its counters, to be kept when only other things change.
-pub type Compiled = (Arc<RuleSet>, usize);
+impl List {
+    /// A list of so many rules, counters at zero.
+    pub fn new(rules: RuleSet, count: usize, workers: usize) -> Self {
+        let hits = (0..workers).map(|_| (0..=count).map(|_| Default::default()).collect());
+        Self { rules: Arc::new(rules), hits: Arc::new(hits.collect()) }
+    }
+}
 
 impl AclTable {
-    /// The ACLs with their number of rules, counters at zero.
-    pub fn new(lists: impl IntoIterator<Item = Compiled>, workers: usize) -> Self {
-        let lists = lists.into_iter().map(|(rules, count)| List {
-            rules,
-            hits: Arc::new(
-                (0..workers).map(|_| (0..=count).map(|_| Default::default()).collect()).collect(),
-            ),
-        });
-        Self { lists: lists.collect() }
+    /// The ACLs, in the order of the configuration.
+    pub fn new(lists: Vec<List>) -> Self {
+        Self { lists }
+    }
+
+    /// One ACL, to be kept when only others change.
+    pub fn list(&self, acl: usize) -> List {
+        self.lists[acl].clone()
+    }
+
+    /// Whether one ACL here is the same as one there, with its counters.
+    pub fn shares(&self, acl: usize, other: &Self, at: usize) -> bool {
+        Arc::ptr_eq(&self.lists[acl].hits, &other.lists[at].hits)
     }
 
     /// Whether there is none.

@@ -7,8 +7,8 @@ use dpdk_bindings::Eal;
 use ipnet::IpNet;
 use thiserror::Error;
 
-use crate::acl::{AclTable, CompileError, RuleSet};
-use crate::config::{InterfaceSettings, NatLog, Settings};
+use crate::acl::{AclTable, CompileError, List, RuleSet};
+use crate::config::{AclSettings, InterfaceSettings, NatLog, Settings};
 use crate::engine::ids::{InterfaceId, PortId, VrfId};
 use crate::engine::interfaces::{Interface, InterfaceTable};
 use crate::engine::tables::Tables;
@@ -55,7 +55,7 @@ impl Builder {
         let interfaces = Arc::new(self.interfaces(settings));
         let acl = match before {
             Some((old, tables)) if old.acls == settings.acls => Arc::clone(&tables.acl),
-            _ => Arc::new(self.acl(settings)?),
+            _ => Arc::new(self.acl(settings, before)?),
         };
         let routes = match before {
             Some((old, tables))
@@ -105,14 +105,32 @@ impl Builder {
         InterfaceTable::new(interfaces.collect(), &self.port_macs)
     }
 
-    fn acl(&self, settings: &Settings) -> Result<AclTable, BuildError> {
-        let mut lists = Vec::new();
-        for acl in &settings.acls {
-            let rules = RuleSet::compile(&self.eal, acl);
-            let rules = rules.map_err(|error| BuildError::Acl(acl.name.clone(), error))?;
-            lists.push((Arc::new(rules), acl.rules.len()));
-        }
-        Ok(AclTable::new(lists, self.workers))
+    /// Compiles the lists that are new; the others are kept with their counters.
+    fn acl(
+        &self,
+        settings: &Settings,
+        before: Option<(&Settings, &Tables)>,
+    ) -> Result<AclTable, BuildError> {
+        let kept = |acl: &AclSettings| {
+            let (old, tables) = before?;
+            let place = old.acls.iter().position(|old| old.says_the_same(acl))?;
+            Some(tables.acl.list(place))
+        };
+        let compile = |acl: &AclSettings| match kept(acl) {
+            Some(list) => Ok(list),
+            None => RuleSet::compile(&self.eal, acl)
+                .map(|rules| List::new(rules, acl.rules.len(), self.workers))
+                .map_err(|error| BuildError::Acl(acl.name.clone(), error)),
+        };
+        settings.acls.iter().map(compile).collect::<Result<_, _>>().map(AclTable::new)
+    }
+}
+
+impl Tables {
+    /// Takes over the neighbours that were learned under other tables; configured ones come first.
+    pub fn learn_again(&mut self, settings: &Settings, from: &Tables) {
+        let learned = neighbors(settings, &self.interfaces, Some(&from.neighbors));
+        self.neighbors = Arc::new(learned);
     }
 }
 

@@ -48,17 +48,22 @@ fn a_new_rule_stops_a_live_flow_in_both_directions() {
         let question = udp("10.0.0.2:5000", "203.0.113.7:53");
         let external = flow(&mut vnf, &question);
         let answer = question.reply().to(external);
-        vnf.reload(guarded(closed));
-        vnf.send("wan", &answer);
-        vnf.counted(["acl-denied"]);
-        vnf.send("lan", &question);
-        vnf.counted(["acl-denied"]);
-        vnf.reload(guarded(open));
-        vnf.send("lan", &question);
-        vnf.expect("wan", &question.from(external));
         vnf.send("wan", &answer);
         vnf.expect("lan", &question.reply());
-        vnf.counted(["wan.transmitted", "lan.transmitted"]);
+        vnf.forget_counts();
+        vnf.reload(guarded(closed));
+        vnf.send("wan", &answer);
+        vnf.counted(["acl-denied", "sessions_closed.reconfigured"]);
+        vnf.send("wan", &answer);
+        vnf.counted(["nat-no-mapping"]);
+        vnf.send("lan", &question);
+        vnf.counted(["acl-denied"]);
+        assert_eq!((vnf.sessions(), vnf.mappings()), (0, 0));
+        vnf.reload(guarded(open));
+        let external = flow(&mut vnf, &question);
+        vnf.send("wan", &question.reply().to(external));
+        vnf.expect("lan", &question.reply());
+        vnf.counted(["lan.transmitted"]);
     });
 }
 
@@ -84,7 +89,7 @@ fn a_new_rule_stops_a_live_flow_through_a_firewall() {
             vnf.counted(["left.transmitted"]);
             vnf.reload(Config::new("firewall.toml").replace(old, "protocol = 200"));
             vnf.send("right", &request.reply());
-            vnf.counted(["acl-denied"]);
+            vnf.counted(["acl-denied", "sessions_closed.reconfigured"]);
             vnf.send("left", &request);
             vnf.counted(["acl-denied"]);
         }

@@ -223,6 +223,19 @@ pub struct AclSettings {
     pub rules: Vec<RuleSettings>,
 }
 
+impl AclSettings {
+    /// Whether the lists have the same name and decide alike, wherever they stand in the file.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let alike = |(a, b): (&RuleSettings, &RuleSettings)| {
+            a.line == b.line && a == b || *a == RuleSettings { line: a.line, ..b.clone() }
+        };
+        self.name == other.name
+            && self.default == other.default
+            && self.rules.len() == other.rules.len()
+            && self.rules.iter().zip(&other.rules).all(alike)
+    }
+}
+
 /// `acl.rule.action` and `acl.default`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AclAction {

@@ -24,9 +24,10 @@ impl Baseline {
         rows
     }
 
-    /// What came since, rule by rule; valid while the lists stay as they are.
+    /// What came since, rule by rule; valid for lists that stay as they are.
     pub(super) fn acl(&self, mut rows: Vec<AclRow>) -> Vec<AclRow> {
-        for (row, then) in rows.iter_mut().zip(&self.acl) {
+        for row in &mut rows {
+            let Some(then) = self.acl.iter().find(|then| then.name == row.name) else { continue };
             less(&mut row.default_packets, then.default_packets);
             for (rule, then) in row.rules.iter_mut().zip(&then.rules) {
                 less(&mut rule.packets, then.packets);

@@ -20,9 +20,9 @@ use super::event_loop;
 use super::lists::Lists;
 use super::metrics::MetricsSnapshot;
 use super::nat_journal::NatJournal;
-use super::request::{Cursor, Protocol, Request};
+use super::request::{Cursor, Protocol, Reload, Reply, Request};
 use super::statistics::{Since, Statistics};
-use super::view::{RunningConfig, State, Status, Version};
+use super::view::{ReloadReport, RunningConfig, State, Status, Version};
 use crate::config::VrfNames;
 use crate::engine::ids::{VrfId, WorkerId};
 use crate::engine::message::{Command, Event, Rings};
@@ -31,7 +31,7 @@ use crate::start::Parts;
 use baseline::Baseline;
 use gather::{Gather, Measurement};
 use neighbors::Neighbors;
-use reload::Forecast;
+use reload::{Forecast, Preparation};
 use tap::Tap;
 use thresholds::Thresholds;
 use who::Inquest;
@@ -48,6 +48,9 @@ pub struct Control {
     lists: Lists,
     /// The rings of the workers, for the lists.
     rings: Vec<Arc<Rings>>,
+    preparation: Option<Preparation>,
+    /// Configurations that wait for the one in preparation.
+    reloads: VecDeque<(Reload, Reply<ReloadReport>)>,
     forecasts: VecDeque<Forecast>,
     gathers: Vec<Gather>,
     thresholds: Thresholds,
@@ -81,6 +84,8 @@ impl Control {
             statistics,
             lists,
             rings,
+            preparation: None,
+            reloads: VecDeque::new(),
             forecasts: VecDeque::new(),
             gathers: Vec::new(),
             thresholds: Thresholds::default(),
@@ -247,6 +252,7 @@ impl event_loop::Control for Control {
                 self.hear(worker, event);
             }
         }
+        self.finish_reload();
         self.resolve();
         self.statistics.tick(Instant::now());
         if self.watched.elapsed() > WATCHED_EVERY && self.gathers.is_empty() {

@@ -2,11 +2,16 @@
 //! sessions.
 
 use std::sync::Arc;
+use std::sync::mpsc::{self, TryRecvError};
+use std::thread;
 use std::time::Instant;
+
+use log::warn;
 
 use super::Control;
 use crate::acl::{self, AclKey, Decision};
-use crate::config::{self, AclAction, Filtering, NatRole, Settings};
+use crate::assembly::Builder;
+use crate::config::{self, AclAction, AclSettings, Filtering, NatRole, Settings};
 use crate::engine::ids::{InterfaceId, WorkerId};
 use crate::engine::message::{Command, Filter, Page, SessionRecord};
 use crate::engine::meta::{Direction, Family, FlowKey, Meta};
@@ -14,7 +19,7 @@ use crate::engine::tables::Tables;
 use crate::forward;
 use crate::mgmt::request::{Failure, Reload, Reply};
 use crate::mgmt::view::{ReloadReport, RunningConfig};
-use crate::nat::{ExternalPorts, Internal, NatTable, OutboundRule};
+use crate::nat::{ExternalPorts, Internal, NatTable, OutboundRule, Ownership};
 
 /// A count of the sessions that tables would end, on its way through the workers.
 pub(super) struct Forecast {
@@ -24,61 +29,97 @@ pub(super) struct Forecast {
     reply: Reply<ReloadReport>,
 }
 
+/// A configuration that a thread of its own checks and builds: ten thousands of rules take their time.
+pub(super) struct Preparation {
+    reload: Reload,
+    reply: Reply<ReloadReport>,
+    outcome: mpsc::Receiver<Result<Prepared, Failure>>,
+}
+
+/// A configuration that could be applied.
+struct Prepared {
+    settings: Settings,
+    effective: serde_json::Value,
+    tables: Tables,
+    changes: Vec<String>,
+}
+
+/// What a new configuration is compared with and built from.
+struct Basis {
+    builder: Builder,
+    ownership: Ownership,
+    settings: Arc<Settings>,
+    tables: Arc<Tables>,
+}
+
 impl Control {
     pub(super) fn reload(&mut self, reload: Reload, reply: Reply<ReloadReport>) {
-        match self.prepare(&reload) {
+        self.reloads.push_back((reload, reply));
+        self.begin_reload();
+    }
+
+    /// Begins with the next configuration, once the one before is done.
+    fn begin_reload(&mut self) {
+        if self.preparation.is_some() {
+            return;
+        }
+        let Some((reload, reply)) = self.reloads.pop_front() else { return };
+        let basis = Basis {
+            builder: self.parts.builder.clone(),
+            ownership: self.parts.ownership.clone(),
+            settings: Arc::clone(&self.parts.settings),
+            tables: Arc::clone(&self.parts.tables),
+        };
+        let (sender, outcome) = mpsc::channel();
+        let (file, text) = (reload.file.clone(), reload.text.clone());
+        let prepare = move || {
+            // Nobody waits any more when the VNF is stopping.
+            let _ = sender.send(basis.prepare(&file, &text));
+        };
+        // Without a thread the sender is dropped, and the reload refused.
+        if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(prepare) {
+            warn!("cannot start a thread: {error}");
+        }
+        self.preparation = Some(Preparation { reload, reply, outcome });
+    }
+
+    /// Applies what was prepared meanwhile.
+    pub(super) fn finish_reload(&mut self) {
+        let Some(preparation) = &self.preparation else { return };
+        let outcome = match preparation.outcome.try_recv() {
+            Err(TryRecvError::Empty) => return,
+            Err(TryRecvError::Disconnected) => {
+                Err(Failure::Unavailable("the configuration could not be built".to_owned()))
+            }
+            Ok(outcome) => outcome,
+        };
+        let Some(Preparation { reload, reply, .. }) = self.preparation.take() else { return };
+        match outcome {
             Err(failure) => {
                 self.reloads_refused += u64::from(!reload.dry_run);
                 reply.settle(Err(failure));
             }
-            Ok((_, _, changes)) if changes.is_empty() => {
+            Ok(Prepared { changes, .. }) if changes.is_empty() => {
                 self.reloads_applied += u64::from(!reload.dry_run);
                 reply.send(ReloadReport { sessions_ended: 0, changes });
             }
-            Ok((settings, tables, changes)) => {
+            Ok(Prepared { settings, effective, mut tables, changes }) => {
+                // Neighbours were learned and lost meanwhile.
+                tables.learn_again(&settings, &self.parts.tables);
                 let tables = Arc::new(tables);
                 if !reload.dry_run {
-                    self.apply(&reload, settings, Arc::clone(&tables));
+                    let Reload { file, text, .. } = reload;
+                    let running = RunningConfig { file, text, effective };
+                    self.apply(running, settings, Arc::clone(&tables));
                     self.reloads_applied += 1;
                 }
                 self.begin_forecast(Forecast { tables, changes, ended: 0, reply });
             }
         }
+        self.begin_reload();
     }
 
-    /// Checks a configuration and builds its tables; nothing is changed.
-    fn prepare(&self, reload: &Reload) -> Result<(Settings, Tables, Vec<String>), Failure> {
-        let invalid = |error: &dyn std::fmt::Display| Failure::Invalid(error.to_string());
-        let settings = config::parse(&reload.file, &reload.text).map_err(|e| invalid(&e))?;
-        let old = &self.parts.settings;
-        let diff = config::diff(old, &settings);
-        let mut restart = diff.restart_required;
-        let by_address = |s: &Settings| {
-            s.nat44.as_ref().is_some_and(|n| n.filtering == Filtering::AddressDependent)
-        };
-        if by_address(&settings) && !by_address(old) {
-            restart
-                .push("nat44.filtering (address-dependent needs memory reserved at start)".into());
-        }
-        let (before, workers) = (&self.parts.tables.nat, self.parts.workers.len());
-        let nat = NatTable::new(settings.nat44.as_ref(), workers, Some(before));
-        if !self.parts.tables.nat.keeps_ports(&nat, &self.parts.ownership) {
-            restart.push("nat44 (other ports would belong to hosts with sessions)".into());
-        }
-        if !restart.is_empty() {
-            let keys = restart.join(", ");
-            return Err(Failure::NeedsRestart(format!(
-                "{}: needs a restart: {keys}; nothing was changed",
-                reload.file
-            )));
-        }
-        let generation = self.parts.tables.generation.wrapping_add(1).max(1);
-        let before = Some((old, &*self.parts.tables));
-        let tables = self.parts.builder.build(&settings, generation, before);
-        Ok((settings, tables.map_err(|e| invalid(&e))?, diff.changes))
-    }
-
-    fn apply(&mut self, reload: &Reload, settings: Settings, tables: Arc<Tables>) {
+    fn apply(&mut self, running: RunningConfig, settings: Settings, tables: Arc<Tables>) {
         let tables = Arc::new(self.with_checked_addresses(&tables));
         let configured = |(interface, address): (InterfaceId, _)| {
             let neighbors = &settings.neighbors;
@@ -92,17 +133,16 @@ impl Control {
                 .then(|| Box::new(ExternalPorts::new(&tables.nat, &self.parts.ownership, worker)));
             self.command(worker, Command::Adopt(Arc::clone(&tables), ports));
         }
-        if !Arc::ptr_eq(&self.parts.tables.acl, &tables.acl) {
-            // Lists that are compiled anew count from zero.
-            self.baseline.acl.clear();
-        }
+        // Lists that are compiled anew count from zero.
+        let old = &self.parts.tables.acl;
+        self.baseline.acl.retain(|row| {
+            let place = |acls: &[AclSettings]| acls.iter().position(|acl| acl.name == row.name);
+            let places = (place(&self.parts.settings.acls), place(&settings.acls));
+            matches!(places, (Some(before), Some(now)) if old.shares(before, &tables.acl, now))
+        });
         self.parts.tables = tables;
-        self.running = RunningConfig {
-            file: reload.file.clone(),
-            text: reload.text.clone(),
-            effective: settings.to_json(),
-        };
-        self.parts.settings = settings;
+        self.running = running;
+        self.parts.settings = Arc::new(settings);
     }
 
     /// Counts the sessions that tables would end, once those who asked before have their count.
@@ -154,6 +194,40 @@ fn survives(record: &SessionRecord, tables: &Tables) -> bool {
     };
     translated_as_before(record, entered, leaves, tables)
         && permitted(&opened, entered, leaves, tables)
+}
+
+impl Basis {
+    /// Checks a configuration and builds its tables; nothing is changed.
+    fn prepare(&self, file: &str, text: &str) -> Result<Prepared, Failure> {
+        let invalid = |error: &dyn std::fmt::Display| Failure::Invalid(error.to_string());
+        let settings = config::parse(file, text).map_err(|e| invalid(&e))?;
+        let old = &self.settings;
+        let diff = config::diff(old, &settings);
+        let mut restart = diff.restart_required;
+        let by_address = |s: &Settings| {
+            s.nat44.as_ref().is_some_and(|n| n.filtering == Filtering::AddressDependent)
+        };
+        if by_address(&settings) && !by_address(old) {
+            restart
+                .push("nat44.filtering (address-dependent needs memory reserved at start)".into());
+        }
+        let (before, workers) = (&self.tables.nat, self.builder.workers);
+        let nat = NatTable::new(settings.nat44.as_ref(), workers, Some(before));
+        if !before.keeps_ports(&nat, &self.ownership) {
+            restart.push("nat44 (other ports would belong to hosts with sessions)".into());
+        }
+        if !restart.is_empty() {
+            let keys = restart.join(", ");
+            return Err(Failure::NeedsRestart(format!(
+                "{file}: needs a restart: {keys}; nothing was changed"
+            )));
+        }
+        let generation = self.tables.generation.wrapping_add(1).max(1);
+        let before = Some((&**old, &*self.tables));
+        let tables = self.builder.build(&settings, generation, before).map_err(|e| invalid(&e))?;
+        let effective = settings.to_json();
+        Ok(Prepared { settings, effective, tables, changes: diff.changes })
+    }
 }
 
 /// The interface by which packets with this key leave; the hairpin for the NAT's own addresses.

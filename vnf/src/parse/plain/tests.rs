@@ -40,7 +40,7 @@ pub(crate) fn tables(neighbors: NeighborTable) -> Tables {
         generation: 1,
         interfaces: Arc::new(InterfaceTable::new(vec![interface], &[MacAddr(MAC)])),
         nat: Arc::new(NatTable::new(None, 1, None)),
-        acl: Arc::new(AclTable::new([], 1)),
+        acl: Arc::new(AclTable::new(Vec::new())),
         routes: Arc::default(),
         neighbors: Arc::new(neighbors),
         timeouts: Timeouts::default(),
