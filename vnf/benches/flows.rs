@@ -144,7 +144,7 @@ impl Bench {
                 self.table.prefetch(*hash);
             }
             for (hash, candidate) in hashes.iter().zip(&mut candidates) {
-                *candidate = self.table.candidate(self.table.prefetch(*hash));
+                *candidate = self.table.candidates(self.table.place(*hash)).next();
                 if let Some(id) = *candidate {
                     prefetch(&self.sessions[id as usize]);
                 }
@@ -176,7 +176,7 @@ impl Bench {
                 hash
             });
             for hash in hashes {
-                if let Some(id) = self.table.candidate(self.table.prefetch(hash)) {
+                for id in self.table.candidates(self.table.place(hash)) {
                     prefetch(&self.sessions[id as usize]);
                 }
             }

@@ -257,7 +257,7 @@ impl Bench<'_> {
 /// Packets in the time after which an idle flow ends, where flows are opened all the time: enough for each established flow
 /// to have some.
 pub(super) fn packets_per_lifetime(flows: u32) -> u64 {
-    (u64::from(flows) * 30).max(1 << 20)
+    (u64::from(flows) * 64).max(1 << 20)
 }
 
 /// The thread's CPU time for this, in cycles.

@@ -54,15 +54,18 @@ pub(super) fn rewrite_all(
         let direction = meta.direction;
         let is_tcp = meta.key.protocol == protocol::TCP;
         done.octets += usize::from(meta.ip_length) + at::NETWORK;
-        let rare = session.account(direction, meta.ip_length, is_tcp.then_some(meta.detail), now);
+        let rare =
+            session.account_ipv4(direction, meta.ip_length, is_tcp.then_some(meta.detail), now);
 
         plain::put(head, 0, link.ethernet);
         done.ports.insert(link.ports);
-        head[at::TTL] = meta.ttl - 1;
         let [delta, transport_delta] = session.wire_deltas(direction);
         let delta = delta + u32::from(Delta::TTL_DECREMENT.wire_bits());
-        let checksum = adjusted(plain::get(head, at::CHECKSUM), delta);
-        plain::put(head, at::CHECKSUM, checksum);
+        let checksum = u16::from_le_bytes(adjusted(plain::get(head, at::CHECKSUM), delta));
+        // Time to live, protocol and checksum stand together.
+        let word =
+            u32::from(meta.ttl - 1) | u32::from(meta.key.protocol) << 8 | u32::from(checksum) << 16;
+        plain::put(head, at::TTL, word.to_le_bytes());
         let (address, port) = session.rewrite(direction);
         plain::put(head, at::ADDRESSES + 4 * direction.index(), address.to_be_bytes());
         plain::put(head, at::PORTS + 2 * direction.index(), port.to_be_bytes());

@@ -81,7 +81,7 @@ impl Hosts {
     /// The host that is probably entered there; asks the processor for it.
     #[inline]
     pub fn prefetch_candidate(&self, place: Place) -> Option<u32> {
-        let id = self.by_address.candidate(place)?;
+        let id = self.by_address.candidates(place).next()?;
         prefetch(self.hosts.get(id as usize)?);
         Some(id)
     }

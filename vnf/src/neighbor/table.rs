@@ -43,31 +43,30 @@ pub struct Link {
 /// Ports, of which one question is asked: are they all the same?
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct PortSet {
-    any: u8,
-    /// The complements: an OR over both shows in which bits two ports differ.
-    complements: u8,
+    /// The ports in the low octet, their complements in the high one: an OR over both shows in which bits two ports differ.
+    bits: u16,
 }
 
 impl PortSet {
     /// No port.
-    pub const EMPTY: Self = Self { any: 0, complements: 0 };
+    pub const EMPTY: Self = Self { bits: 0 };
 
     /// One port.
     pub fn of(port: PortId) -> Self {
-        Self { any: port.0, complements: !port.0 }
+        Self { bits: u16::from_le_bytes([port.0, !port.0]) }
     }
 
     /// Adds ports.
     #[inline]
     pub fn insert(&mut self, other: Self) {
-        self.any |= other.any;
-        self.complements |= other.complements;
+        self.bits |= other.bits;
     }
 
     /// The port, if it is only one.
     #[inline]
     pub fn single(self) -> Option<PortId> {
-        (self.any == !self.complements).then_some(PortId(self.any))
+        let [any, complements] = self.bits.to_le_bytes();
+        (any == !complements).then_some(PortId(any))
     }
 }
 

@@ -3,6 +3,7 @@
 //! A packet that is not so, or with which anything is wrong, is left to the long way, which knows what to make of it.
 
 use dpdk_bindings::mbuf::{Checksum, Mbuf};
+use dpdk_bindings::simd;
 
 use crate::engine::burst::Burst;
 use crate::engine::ids::{InterfaceId, VrfId};
@@ -88,8 +89,8 @@ impl Plain {
             Checksum::Good => {}
             Checksum::Bad => return false,
         }
-        meta.key.source = [source.swap_bytes(), 0, 0, 0];
-        meta.key.destination = [destination.swap_bytes(), 0, 0, 0];
+        meta.key.source = simd::first_lane(source.swap_bytes());
+        meta.key.destination = simd::first_lane(destination.swap_bytes());
         meta.key.source_port = number(at::PORTS);
         meta.key.destination_port = number(at::PORTS + 2);
         let protocol = head[at::PROTOCOL];

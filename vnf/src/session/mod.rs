@@ -323,17 +323,35 @@ impl Session {
         tcp_flags: Option<u8>,
         now: Tick,
     ) -> Rare {
+        if self.kinds[0] & KIND_IPV6 == 0 {
+            return self.account_ipv4(direction, octets, tcp_flags, now);
+        }
         self.refresh(direction, now);
         let turns = tcp_flags.is_some_and(|flags| self.turns(flags));
         let at = direction.index();
         self.packets[at] = self.packets[at].wrapping_add(1);
-        let is_ipv6 = self.kinds[0] & KIND_IPV6 != 0;
-        if !is_ipv6 {
-            let (low, carry) = self.words[4 + 2 * at].overflowing_add(u32::from(octets));
-            self.words[4 + 2 * at] = low;
-            self.words[5 + 2 * at] = self.words[5 + 2 * at].wrapping_add(u32::from(carry));
-        }
-        Rare { turns, overflows: (self.packets[at] == 0) | is_ipv6 }
+        Rare { turns, overflows: true }
+    }
+
+    /// The same of a session that is known to be IPv4's.
+    #[inline(always)]
+    pub fn account_ipv4(
+        &mut self,
+        direction: Direction,
+        octets: u16,
+        tcp_flags: Option<u8>,
+        now: Tick,
+    ) -> Rare {
+        self.refresh(direction, now);
+        let turns = tcp_flags.is_some_and(|flags| self.turns(flags));
+        let at = direction.index();
+        // Read and written as one word each: both halves are adjacent.
+        let before = u64::from(self.words[4 + 2 * at]) | u64::from(self.words[5 + 2 * at]) << 32;
+        let after = before.wrapping_add(octets.into());
+        (self.words[4 + 2 * at], self.words[5 + 2 * at]) = (after as u32, (after >> 32) as u32);
+        let packets = self.packets[at].wrapping_add(1);
+        self.packets[at] = packets;
+        Rare { turns, overflows: packets == 0 }
     }
 
     /// The TCP state ([`TcpState::None`] for other protocols).

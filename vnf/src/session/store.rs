@@ -84,11 +84,27 @@ impl Sessions {
             let hash = hash(hasher, &burst.meta[slot].key);
             places[slot] = flows.prefetch(hash);
         }
-        for slot in live {
-            let entry = flows.candidate(places[slot]).unwrap_or(NIL);
-            candidates[slot] = entry;
+        let prefetch = |entry: u32| {
             if let Some(session) = first_lines.get(entry as usize >> 1) {
                 cpu::prefetch(session);
+            }
+        };
+        let mut beyond = Mask::EMPTY;
+        for slot in live {
+            let mut entries = flows.candidates(places[slot]);
+            let Some(entry) = entries.next() else {
+                candidates[slot] = NIL;
+                beyond.insert_if(slot, flows.is_passed(places[slot]));
+                continue;
+            };
+            candidates[slot] = entry;
+            prefetch(entry);
+            entries.for_each(prefetch);
+        }
+        for slot in beyond {
+            if let Some(entry) = flows.candidate_beyond(places[slot]) {
+                candidates[slot] = entry;
+                prefetch(entry);
             }
         }
         let mut known = Mask::EMPTY;

@@ -1,6 +1,6 @@
 //! From the hash of a key to the id of what is stored under it: one cache line per lookup, no rehashing, no tombstones.
 //!
-//! Buckets of ten entries, one cache line each, filled from the home bucket onwards. Every bucket counts the entries that
+//! Buckets of twelve entries, one cache line each, filled from the home bucket onwards. Every bucket counts the entries that
 //! passed it on their way, so a lookup stops at the first bucket nothing has passed, and a removal undoes all traces.
 
 use dpdk_bindings::{
@@ -25,7 +25,7 @@ pub struct FlowTable {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Place {
     home: u32,
-    tag: u16,
+    tag: u8,
 }
 
 /// The table holds as many entries as it was made for, or every bucket in reach of the entry's home is full.
@@ -34,12 +34,12 @@ pub struct Place {
 pub struct Full;
 
 impl FlowTable {
-    /// Reserves room for `entries` entries: 10 bytes each, a mean load of 6.4 entries per bucket when all are in use.
+    /// Reserves room for `entries` entries: 7.1 bytes each, a mean load of 9 entries per bucket when all are in use.
     ///
     /// # Errors
     /// When there is no memory.
     pub fn with_capacity(name: &str, entries: usize, source: Source<'_>) -> Result<Self> {
-        let homes = (entries * 10).div_ceil(MEAN_LOAD_TENTHS).max(1);
+        let homes = entries.div_ceil(MEAN_LOAD).max(1);
         let buckets = HugeArray::zeroed(name, homes + REACH - 1, source)?;
         Ok(Self { buckets, homes, len: 0, capacity: entries })
     }
@@ -60,13 +60,37 @@ impl FlowTable {
         Place { home: self.home(hash) as u32, tag: tag(hash) }
     }
 
-    /// Returns the first id in the home bucket whose tag fits: almost always the right one, to be prefetched and verified.
+    /// Returns the ids in the home bucket whose tag fits: almost always the right one only, to be prefetched and verified.
     ///
-    /// When there is none, or verification fails, [`find`](Self::find) has the last word.
+    /// When there is none, or verification fails, [`find_at`](Self::find_at) has the last word.
     #[inline]
-    pub fn candidate(&self, place: Place) -> Option<u32> {
-        let bucket = self.buckets.get(place.home as usize)?;
-        bucket.lanes_with(place.tag).next().map(|lane| bucket.ids[lane])
+    pub fn candidates(&self, place: Place) -> Candidates<'_> {
+        let home = &self.buckets[place.home as usize];
+        Candidates { lanes: home.lanes_with(place.tag), ids: &home.ids }
+    }
+
+    /// Whether entries passed the home bucket, so that the one looked for may be in the next; asks the processor for that.
+    #[inline]
+    pub fn is_passed(&self, place: Place) -> bool {
+        let passed = self.buckets[place.home as usize].passed() > 0;
+        if passed && let Some(next) = self.buckets.get(place.home as usize + 1) {
+            prefetch(next);
+        }
+        passed
+    }
+
+    /// Returns the first id beyond the home bucket whose tag fits, to be verified likewise.
+    pub fn candidate_beyond(&self, place: Place) -> Option<u32> {
+        let way = self.way(place);
+        for pair in way.windows(2) {
+            if pair[0].passed() == 0 {
+                break;
+            }
+            if let Some(lane) = pair[1].lanes_with(place.tag).next() {
+                return Some(pair[1].ids[lane]);
+            }
+        }
+        None
     }
 
     /// Returns the id stored under `hash` that the caller recognises as its own.
@@ -119,7 +143,7 @@ impl FlowTable {
         way[distance].lanes[lane] = place.tag;
         way[distance].ids[lane] = id;
         for bucket in &mut way[..distance] {
-            bucket.lanes[PASSED] += 1;
+            bucket.set_passed(bucket.passed() + 1);
         }
         self.len += 1;
         Ok(())
@@ -139,7 +163,7 @@ impl FlowTable {
             if let Some(lane) = bucket.lanes_with(place.tag).find(|&lane| bucket.ids[lane] == id) {
                 bucket.lanes[lane] = FREE;
                 for bucket in &mut way[..distance] {
-                    bucket.lanes[PASSED] -= 1;
+                    bucket.set_passed(bucket.passed() - 1);
                 }
                 self.len -= 1;
                 return true;
@@ -193,8 +217,8 @@ impl FlowTable {
 #[derive(Debug, FromZeros)]
 #[repr(C, align(64))]
 struct Bucket {
-    /// The tag of every entry (`FREE`: none), then at `PASSED` how many entries passed on their way, then one spare.
-    lanes: [u16; 12],
+    /// The tag of every entry (`FREE`: none), then at `PASSED` how many entries passed on their way, then two spare ones.
+    lanes: [u8; 16],
     ids: [u32; ENTRIES],
 }
 const _: () = assert!(size_of::<Bucket>() == 64, "one cache line per bucket");
@@ -202,17 +226,38 @@ const _: () = assert!(size_of::<Bucket>() == 64, "one cache line per bucket");
 impl Bucket {
     /// The entries whose tag is `tag`.
     #[inline]
-    fn lanes_with(&self, tag: u16) -> Lanes {
-        Lanes(simd::equal_lanes(&self.lanes, tag) & ((1 << ENTRIES) - 1))
+    fn lanes_with(&self, tag: u8) -> Lanes {
+        Lanes(simd::equal_octets(&self.lanes, tag) & ((1 << ENTRIES) - 1))
     }
 
     #[inline]
     fn passed(&self) -> u16 {
-        self.lanes[PASSED]
+        u16::from_ne_bytes([self.lanes[PASSED], self.lanes[PASSED + 1]])
+    }
+
+    fn set_passed(&mut self, passed: u16) {
+        self.lanes[PASSED..PASSED + 2].copy_from_slice(&passed.to_ne_bytes());
+    }
+}
+
+/// The ids that a home bucket suggests.
+#[derive(Debug)]
+pub struct Candidates<'a> {
+    lanes: Lanes,
+    ids: &'a [u32; ENTRIES],
+}
+
+impl Iterator for Candidates<'_> {
+    type Item = u32;
+
+    #[inline]
+    fn next(&mut self) -> Option<u32> {
+        self.lanes.next().map(|lane| self.ids[lane])
     }
 }
 
 /// A set of entries in a bucket.
+#[derive(Debug)]
 struct Lanes(u32);
 
 impl Iterator for Lanes {
@@ -230,24 +275,24 @@ impl Iterator for Lanes {
 
 /// The part of `hash` kept in the bucket; the bucket is chosen by the other end of it.
 #[inline]
-fn tag(hash: u64) -> u16 {
-    (hash as u16).max(FREE + 1)
+fn tag(hash: u64) -> u8 {
+    (hash as u8).max(FREE + 1)
 }
 
 /// Entries in a bucket.
-const ENTRIES: usize = 10;
+const ENTRIES: usize = 12;
 
-/// Tenths of entries per bucket when the table is full: one lookup in a hundred then needs a second line.
-const MEAN_LOAD_TENTHS: usize = 64;
+/// Entries per bucket when the table is full: one lookup in thirty then needs a second line.
+const MEAN_LOAD: usize = 9;
 
 /// How many buckets, its home included, an entry may be stored in.
-const REACH: usize = 16;
+const REACH: usize = 48;
 
-/// The lane that counts the entries that passed.
+/// The lanes that count the entries that passed.
 const PASSED: usize = ENTRIES;
 
 /// The tag of a free place.
-const FREE: u16 = 0;
+const FREE: u8 = 0;
 
 #[cfg(test)]
 mod tests;
