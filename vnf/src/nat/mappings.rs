@@ -7,7 +7,7 @@ use dpdk_bindings::memory::{HugeArray, Source};
 use super::table::{Endpoint, Internal, InternalEndpoint};
 use crate::engine::ids::{Tick, VrfId};
 use crate::session::NIL;
-use crate::table::{FlowTable, Hasher, IdPool};
+use crate::table::{FlowTable, Hasher, IdPool, Place};
 
 /// A mapping. Endpoint-independent ones are found from both sides, endpoint-dependent ones from outside only.
 #[derive(Debug, zerocopy::FromZeros)]
@@ -130,16 +130,16 @@ impl Mappings {
         })
     }
 
-    /// Asks the processor for where an internal endpoint is entered.
+    /// Where an internal endpoint is entered; asks the processor for it.
     #[inline]
-    pub fn prefetch_internal(&self, protocol: u8, internal: InternalEndpoint) {
-        self.endpoints.prefetch(self.hash(protocol, number(internal), Side::Internal));
+    pub fn prefetch_internal(&self, protocol: u8, internal: InternalEndpoint) -> Place {
+        self.endpoints.prefetch(self.hash(protocol, number(internal), Side::Internal))
     }
 
-    /// Asks the processor for where an external endpoint is entered.
+    /// Where an external endpoint is entered; asks the processor for it.
     #[inline]
-    pub fn prefetch_external(&self, protocol: u8, external: Endpoint) {
-        self.endpoints.prefetch(self.hash(protocol, outer_number(external), Side::External));
+    pub fn prefetch_external(&self, protocol: u8, external: Endpoint) -> Place {
+        self.endpoints.prefetch(self.hash(protocol, outer_number(external), Side::External))
     }
 
     /// Asks the processor for what so many new mappings will write.
@@ -157,12 +157,25 @@ impl Mappings {
 
     /// The mapping that all sessions of an internal endpoint share.
     pub fn of_internal(&self, protocol: u8, internal: InternalEndpoint) -> Option<u32> {
-        self.find(protocol, number(internal), Side::Internal)
+        let place = self.endpoints.place(self.hash(protocol, number(internal), Side::Internal));
+        self.of_internal_at(place, protocol, internal)
+    }
+
+    /// The same, where the place of the endpoint is known.
+    pub fn of_internal_at(
+        &self,
+        place: Place,
+        protocol: u8,
+        internal: InternalEndpoint,
+    ) -> Option<u32> {
+        self.find(place, protocol, number(internal), Side::Internal)
     }
 
     /// The mapping that owns an external endpoint.
     pub fn of_external(&self, protocol: u8, external: Endpoint) -> Option<u32> {
-        self.find(protocol, outer_number(external), Side::External)
+        let place =
+            self.endpoints.place(self.hash(protocol, outer_number(external), Side::External));
+        self.find(place, protocol, outer_number(external), Side::External)
     }
 
     /// A mapping in use.
@@ -183,15 +196,25 @@ impl Mappings {
 
     /// Stores a new mapping without sessions; `None` when there is no room.
     pub fn open(&mut self, new: &NewMapping) -> Option<u32> {
+        let inside =
+            self.endpoints.place(self.hash(new.protocol, number(new.internal), Side::Internal));
+        let outside = self.endpoints.place(self.hash(
+            new.protocol,
+            outer_number(new.external),
+            Side::External,
+        ));
+        self.open_at([inside, outside], new)
+    }
+
+    /// The same, where the places of the internal and the external endpoint are known.
+    pub fn open_at(&mut self, [inside, outside]: [Place; 2], new: &NewMapping) -> Option<u32> {
         let id = self.ids.take()?;
-        let outside = self.hash(new.protocol, outer_number(new.external), Side::External);
-        if self.endpoints.insert(outside, id << 1 | 1).is_err() {
+        if self.endpoints.insert_at(outside, id << 1 | 1).is_err() {
             self.ids.give(id);
             return None;
         }
-        let inside = self.hash(new.protocol, number(new.internal), Side::Internal);
-        if new.endpoint_independent && self.endpoints.insert(inside, id << 1).is_err() {
-            self.endpoints.remove(outside, id << 1 | 1);
+        if new.endpoint_independent && self.endpoints.insert_at(inside, id << 1).is_err() {
+            self.endpoints.remove_at(outside, id << 1 | 1);
             self.ids.give(id);
             return None;
         }
@@ -341,8 +364,8 @@ impl Mappings {
         self.endpoints.bytes() + self.mappings.len() * size_of::<Mapping>() + self.ids.bytes()
     }
 
-    fn find(&self, protocol: u8, endpoint: u64, side: Side) -> Option<u32> {
-        let entry = self.endpoints.find(self.hash(protocol, endpoint, side), |entry| {
+    fn find(&self, place: Place, protocol: u8, endpoint: u64, side: Side) -> Option<u32> {
+        let entry = self.endpoints.find_at(place, |entry| {
             let mapping = &self.mappings[entry as usize >> 1];
             entry & 1 == side as u32
                 && mapping.protocol == protocol

@@ -1,18 +1,18 @@
 //! All flow state of one worker: sessions, the mappings and hosts behind them, and external ports. Opening and closing
 //! keep them in step; nothing is half done.
 
+mod ahead;
 mod records;
 
+use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 
 use dpdk_bindings::memory::Source;
 
 use super::{Decision, NIL, Opening, Plan, Sessions, Timeouts};
-use crate::engine::burst::Burst;
 use crate::engine::counters::CloseCause;
 use crate::engine::ids::{NextHopId, SessionId, Tick};
-use crate::engine::mask::{BURST, Column, Mask, Slot};
+use crate::engine::mask::{Column, Slot};
 use crate::engine::meta::{Direction, FlowKey, Meta};
 use crate::engine::record::{Recorded, Recorder};
 use crate::engine::tables::Tables;
@@ -25,7 +25,8 @@ use crate::nat::mappings::{Afterwards, Mapping, Mappings, NewMapping};
 use crate::nat::table::{Endpoint, Internal, InternalEndpoint};
 use crate::session::refusals::Refusals;
 use crate::session::tcp::TcpState;
-use crate::table::{Hasher, Place};
+use crate::table::Hasher;
+use ahead::Ahead;
 
 /// Limits on what one internal host may use (RFC 6888 REQ-4).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -66,8 +67,8 @@ pub struct Flows {
     /// Hosts that got no session.
     pub refusals: Refusals,
     random: SmallRng,
-    /// What chooses the external ports of the burst's new flows.
-    draws: Column<u64>,
+    /// What is known ahead of the burst's new flows.
+    ahead: Column<Ahead>,
 }
 
 impl Flows {
@@ -97,44 +98,8 @@ impl Flows {
             recorder: Recorder::default(),
             refusals: Refusals::default(),
             random: SmallRng::from_rng(&mut rand::rng()),
-            draws: Column::default(),
+            ahead: Column::default(),
         })
-    }
-
-    /// Asks the processor for everything that opening the sessions of these packets will touch: their cache misses overlap.
-    #[inline(never)]
-    pub fn prepare(&mut self, burst: &Burst, tables: &Tables) {
-        let mut translated = Mask::EMPTY;
-        let mut hosts = [Place::default(); BURST];
-        for slot in burst.undecided() {
-            let decision = &self.decisions[slot];
-            if decision.plan == Plan::TranslateDynamic {
-                let key = &decision.real;
-                hosts[slot.index()] = self.hosts.prefetch_entry(Internal::source_of(key));
-                let internal = (Internal::source_of(key), key.source_port);
-                self.mappings.prefetch_internal(key.protocol, internal);
-                translated.insert(slot);
-            }
-        }
-        self.sessions.prefetch_free(translated.len());
-        self.mappings.prefetch_free(translated.len());
-        let mut ids = [NIL; BURST];
-        for slot in translated {
-            ids[slot.index()] = self.hosts.prefetch_candidate(hosts[slot.index()]).unwrap_or(NIL);
-            self.draws[slot] = self.random.next_u64();
-        }
-        for slot in translated {
-            let key = &self.decisions[slot].real;
-            let Some(host) = self.hosts.in_use(ids[slot.index()]) else { continue };
-            let draw = self.draws[slot];
-            if let Some(external) = self.ports.preview(&tables.nat, host, key.protocol, draw) {
-                self.mappings.prefetch_external(key.protocol, external);
-                let mut answer = key.reversed();
-                answer.vrf = tables.nat.external_vrf();
-                (answer.destination[0], answer.destination_port) = external;
-                self.sessions.prefetch_entry(&answer);
-            }
-        }
     }
 
     /// Spends what a permitted first packet needs: host entry, port, mapping, session.
@@ -164,7 +129,8 @@ impl Flows {
         if decision.plan.translates() {
             self.translate(slot, decision.plan, meta, tables, &mut opening, now)?;
         }
-        match self.sessions.open(&opening, &tables.timeouts, now) {
+        let places = self.places_of(slot, &opening, decision.plan);
+        match self.sessions.open_at(places, &opening, &tables.timeouts, now) {
             Ok(session) => {
                 if opening.mapping != NIL {
                     self.mappings.join(opening.mapping, session.0);
@@ -255,7 +221,10 @@ impl Flows {
     ) -> Result<u32, DropReason> {
         let protocol = opening.key.protocol;
         let endpoint_independent = tables.nat.endpoint_independent_mapping();
-        if endpoint_independent && let Some(id) = self.mappings.of_internal(protocol, internal) {
+        let ahead = self.ahead[slot];
+        if endpoint_independent
+            && let Some(id) = self.mappings.of_internal_at(ahead.inside, protocol, internal)
+        {
             if self.may_keep(protocol, self.mappings.mapping(id).external(), tables) {
                 return Ok(id);
             }
@@ -267,15 +236,21 @@ impl Flows {
             &mut self.hosts,
             opening.host,
             protocol,
-            self.draws[slot],
+            ahead.draw,
             &mut self.random,
         );
         let external = allocated.ok_or(DropReason::NatPortsExhausted)?;
         let host = opening.host;
         let new = NewMapping { protocol, internal, external, endpoint_independent, host };
-        let id = self.mappings.open(&new).or_else(|| {
+        let outside = if ahead.external == Some(external) {
+            ahead.outside
+        } else {
+            self.mappings.prefetch_external(protocol, external)
+        };
+        let places = [ahead.inside, outside];
+        let id = self.mappings.open_at(places, &new).or_else(|| {
             // A live host goes before an endpoint that rests.
-            self.free_rested(0, now).then(|| self.mappings.open(&new))?
+            self.free_rested(0, now).then(|| self.mappings.open_at(places, &new))?
         });
         let Some(id) = id else {
             self.ports.give(&mut self.hosts, protocol, external);

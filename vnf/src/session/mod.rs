@@ -114,6 +114,20 @@ pub struct Opening {
     pub host: u32,
 }
 
+impl Opening {
+    /// The key of packets that go this way, as they arrive.
+    pub fn key_of(&self, direction: Direction) -> FlowKey {
+        if direction == Direction::Outbound {
+            return self.key;
+        }
+        let mut key = FlowKey { vrf: self.remote_vrf, ..self.key.reversed() };
+        if let Some((address, port)) = self.external {
+            (key.destination[0], key.destination_port) = (address, port);
+        }
+        key
+    }
+}
+
 impl Session {
     fn opened(opening: &Opening, now: Tick) -> Self {
         let key = &opening.key;

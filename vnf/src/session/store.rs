@@ -177,10 +177,16 @@ impl Sessions {
         }
     }
 
-    /// Asks the processor for where a key of a flow to be opened is entered.
+    /// Where the key of a flow is entered; asks the processor for it.
     #[inline]
-    pub fn prefetch_entry(&self, key: &FlowKey) {
-        self.flows.prefetch(hash(&self.hasher, key));
+    pub fn prefetch_entry(&self, key: &FlowKey) -> Place {
+        self.flows.prefetch(hash(&self.hasher, key))
+    }
+
+    /// Where the key of a packet of the burst is entered.
+    #[inline]
+    pub fn place(&self, slot: Slot) -> Place {
+        self.places[slot]
     }
 
     /// Stores a new flow under the keys of both its directions.
@@ -193,9 +199,24 @@ impl Sessions {
         timeouts: &Timeouts,
         now: Tick,
     ) -> Result<SessionId, Full> {
+        let places = [Direction::Outbound, Direction::Inbound]
+            .map(|direction| self.prefetch_entry(&opening.key_of(direction)));
+        self.open_at(places, opening, timeouts, now)
+    }
+
+    /// The same, where the places of both directions' keys are known.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn open_at(
+        &mut self,
+        [outbound, inbound]: [Place; 2],
+        opening: &Opening,
+        timeouts: &Timeouts,
+        now: Tick,
+    ) -> Result<SessionId, Full> {
         let id = self.ids.take().ok_or(Full)?;
         let session = Session::opened(opening, now);
-        let [outbound, inbound] = self.places_of(&session);
         if self.flows.insert_at(outbound, id << 1).is_err() {
             self.ids.give(id);
             return Err(Full);
