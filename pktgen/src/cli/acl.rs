@@ -9,7 +9,7 @@ use clap::Args;
 use super::probe::{answer, own_subnets, with_addresses};
 use super::{Failure, Global};
 use crate::acl::{Rules, check, generate};
-use crate::control::{Action, HookError, Hooks};
+use crate::control::{Action, HookError};
 use crate::prefix::Prefix;
 use crate::probe::{Place, Prober};
 
@@ -34,7 +34,7 @@ impl Acl {
         let text =
             std::fs::read_to_string(&self.rules).map_err(|error| wrong(error.to_string()))?;
         let rules = Rules::read(&text).map_err(wrong)?;
-        let hooks = Hooks(global.hook.clone());
+        let hooks = global.hooks()?;
         if rules.lists.inside.is_some() || rules.lists.outside.is_some() {
             hooks.need(Action::Stats)?;
         }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::probe::answer;
 use super::steady::{Steady, Watched};
 use super::{Failure, Global, environment, parse};
-use crate::control::{Action, Hooks};
+use crate::control::Action;
 use crate::rate::Rate;
 use crate::soak::{self, Every};
 use crate::storm::{Attack, Storm, Targets};
@@ -32,7 +32,7 @@ pub(super) struct Soak {
 
 impl Soak {
     pub(super) fn run(&self, global: &Global) -> Result<u8, Failure> {
-        let hooks = Hooks(global.hook.clone());
+        let hooks = global.hooks()?;
         let mut disturbances = Vec::new();
         for (action, period) in
             [(Action::Reload, self.reload_every), (Action::Flap, self.flap_every)]

@@ -62,3 +62,36 @@ fn what_does_not_exist_yet_is_refused() {
         assert_eq!(error.exit_code(), 2, "{text}: {error}");
     }
 }
+
+#[test]
+fn hooks_and_ports_may_come_from_a_profile_and_the_command_line_goes_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("profile.toml");
+    let text = r#"
+        [ports.in]
+        spec = "null"
+        ip = ["10.0.0.2/24"]
+        gw = ["10.0.0.1"]
+        [ports.out]
+        spec = "null"
+        ip = ["198.51.100.2/24"]
+        gw = ["198.51.100.1"]
+        [sut]
+        kind = "nat44"
+        flush = "echo profile"
+        stats = "echo 5"
+        [[stream]]
+        name = "a"
+        from = "in"
+        proto = "udp"
+        dst = "198.51.100.2:80"
+        flows = 10
+    "#;
+    std::fs::write(&file, text).unwrap();
+    let cli = parse(&format!("-c {} nat learn --hook flush=:", file.display())).unwrap();
+    let hooks = cli.global.hooks().unwrap();
+    let run = |action| hooks.run(action).unwrap().0;
+    use crate::control::Action::{Flush, Stats};
+    assert_eq!((run(Flush), run(Stats)), (String::new(), "5\n".to_owned()));
+    assert_eq!(cli.global.two_ports().unwrap()[1].addresses.len(), 1);
+}

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::{Failure, Global};
+use crate::control::Hooks;
 use crate::flow::{Direction, Protocol, Sizes};
 use crate::parse;
 use crate::port::Spec;
@@ -102,8 +103,21 @@ impl Global {
         self.seed.unwrap_or_else(rand::random)
     }
 
-    /// The two ports given.
+    /// The hooks of the profile and of the command line; the latter go first.
+    pub(super) fn hooks(&self) -> Result<Hooks, Failure> {
+        let mut hooks = match &self.config {
+            Some(file) => Profile::read(file, 0)?.hooks,
+            None => Vec::new(),
+        };
+        hooks.extend(self.hook.iter().cloned());
+        Ok(Hooks(hooks))
+    }
+
+    /// The two ports given, or those of the profile.
     pub(super) fn two_ports(&self) -> Result<[Spec; 2], Failure> {
+        if let Some(file) = self.config.as_ref().filter(|_| self.ports.is_empty()) {
+            return Ok(Profile::read(file, 0)?.layout.specs);
+        }
         self.ports.clone().try_into().map_err(|given: Vec<_>| {
             Failure::Usage(format!("two ports are needed, -p IN -p OUT; given: {}", given.len()))
         })

@@ -168,7 +168,7 @@ fn with_bench<F: Finding + Send>(
 
 /// The hooks, with one to flush among them.
 fn flushing(global: &Global) -> Result<Hooks, Failure> {
-    let hooks = Hooks(global.hook.clone());
+    let hooks = global.hooks()?;
     hooks.need(Action::Flush)?;
     Ok(hooks)
 }
