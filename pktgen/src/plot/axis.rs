@@ -96,7 +96,7 @@ impl<'a> Placed<'a> {
             Scale::Log => {
                 let least = least(&mut values.iter().copied().filter(|value| *value > 0.0));
                 if !least.is_finite() {
-                    return Self { axis, low: -1.0, high: 1.0, zero: Some(-1.0) };
+                    return Self { axis, low: -4.0, high: 0.0, zero: Some(-4.0) };
                 }
                 let zero = values.iter().any(|value| *value <= 0.0);
                 let (mut low, mut high) = (least.log10(), greatest.log10());
@@ -106,7 +106,11 @@ impl<'a> Placed<'a> {
                 if zero {
                     low = low.floor() - 1.0;
                 }
-                Self { axis, low, high: high + 0.02 * (high - low), zero: zero.then_some(low) }
+                high += 0.02 * (high - low);
+                if axis.unit == Unit::Ratio && greatest <= 1.0 {
+                    high = high.min(0.0).max(low + 0.5);
+                }
+                Self { axis, low, high, zero: zero.then_some(low) }
             }
             Scale::Quantile => {
                 let most = values.iter().copied().filter(|q| *q < 1.0).fold(0.0, f64::max);

@@ -43,7 +43,10 @@ fn a_logarithmic_axis_has_a_place_for_zero() {
     assert_eq!(placed.place(0.0), 0.0);
     assert!(placed.place(1e-4) > 0.1 && placed.place(1e-4) < placed.place(1e-3));
     assert_eq!(labels(&axis, &[0.0, 1e-4, 1.0])[..2], ["0", "0.01 %"]);
-    assert!(labels(&axis, &[0.0]).contains(&"0".to_owned()));
+    for values in [&[0.0][..], &[0.0, 0.9]] {
+        let labels = labels(&axis, values);
+        assert_eq!((labels[0].as_str(), labels.last().unwrap().as_str()), ("0", "100 %"));
+    }
 }
 
 #[test]
