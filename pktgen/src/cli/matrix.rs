@@ -7,6 +7,7 @@ use clap::Args;
 use super::publish::Begun;
 use super::traffic::{Kind, Proto, Traffic, Way};
 use super::{Failure, Global, parse};
+use crate::calibration;
 use crate::flow::{Flows, Sizes};
 use crate::methods::Stand;
 use crate::prefix::Prefix;
@@ -23,8 +24,8 @@ pub(super) struct Matrix {
     /// Frame sizes, FCS included, each measured: 64,512,imix
     #[arg(long, value_name = "SIZES", value_delimiter = ',')]
     sizes: Vec<Sizes>,
-    /// Numbers of flows, each measured: 1,1k,64k,1M
-    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1000", value_parser = parse::flows)]
+    /// Numbers of flows, each measured: 1,1k,64k,1M [default: 1000]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = parse::flows)]
     flows: Vec<u32>,
     /// Protocols of the flows: udp, tcp, icmp
     #[arg(long, value_enum, value_delimiter = ',', default_value = "udp")]
@@ -41,7 +42,8 @@ pub(super) struct Matrix {
     /// Which way to send
     #[arg(long, value_enum, default_value_t = Way::Both)]
     dir: Way,
-    /// Highest load of each direction: 2Mpps, 1Gbps [default: as much as the ports take]
+    /// Highest load of each direction: 2Mpps, 1Gbps [default: the ceiling that `pktgen calibrate` found of such ports, else as
+    /// much as the ports take]
     #[arg(long, value_name = "RATE")]
     max_load: Option<Load>,
     /// Measure so often, and report mean and spread
@@ -77,18 +79,18 @@ impl Matrix {
         let mut global = global.clone();
         // One seed, so that the flows of a case are among those of the largest.
         global.seed.get_or_insert_with(rand::random);
-        let sizes = if self.sizes.is_empty() { parse::sizes(sizes) } else { self.sizes.clone() };
-        let largest = self.flows.iter().copied().max().unwrap_or_default();
+        let (sizes, flows) = self.kinds(&global, sizes)?;
+        let largest = flows.iter().copied().max().unwrap_or_default();
         let mut layout = self.layout(&global, &sizes[0], largest)?;
         for size in &sizes {
             layout = layout.with_room_for(size);
         }
         let mut session = global.open(layout)?;
-        let mut begun = Begun::new(&session, &self.dir.directions());
+        let mut begun = Begun::new(&global, &session, &self.dir.directions());
         let mut screen = Screen::new(global.mode(), &begun.command());
         session.interval = screen.interval();
         let mut cases = Vec::new();
-        for flows in &self.flows {
+        for flows in &flows {
             for size in &sizes {
                 let layout = self.layout(&global, size, *flows)?;
                 let record = &mut begun.record;
@@ -110,9 +112,8 @@ impl Matrix {
         pace: Pace,
         measure: &mut impl FnMut(&mut Stand<'_, '_>) -> Result<(), TrialError>,
     ) -> Result<Case, Failure> {
-        let size = layout.streams.first().map(|stream| stream.sizes.to_string());
         let mut case = Case {
-            size: size.unwrap_or_default(),
+            size: layout.sizes(),
             mean_size: layout.mean_size(),
             flows: layout.flows().into(),
             ..Case::default()
@@ -124,8 +125,12 @@ impl Matrix {
             drain: pace.drain,
             again: AGAIN,
         };
+        let given = self.max_load.and_then(|load| load.rate(layout.mean_size(), None));
+        let drivers = session.drivers();
+        let known = calibration::stored(&drivers, &case.size);
+        let ceiling = known.filter(|known| known.drivers == drivers && known.size == case.size);
+        let wanted = given.or(ceiling.map(|known| Rate::per_second(known.ceiling_pps)));
         let mut trials = Trials::new(session, screen, manner);
-        let wanted = self.max_load.and_then(|load| load.rate(layout.mean_size(), None));
         let flows = Flows::new(layout.streams.clone());
         let max_load = trials.prepare(flows, wanted.map(Rate::frames_per_second))?;
         record.setup.max_load_pps = record.setup.max_load_pps.max(max_load);
@@ -136,6 +141,20 @@ impl Matrix {
         }
         case.trials = trials.records;
         Ok(case)
+    }
+
+    /// Sizes and numbers of flows; with a profile, its own.
+    fn kinds(&self, global: &Global, sizes: &str) -> Result<(Vec<Sizes>, Vec<u32>), Failure> {
+        let given = |flows: &[u32]| if flows.is_empty() { vec![1000] } else { flows.to_vec() };
+        match (&global.config, self.sizes.is_empty(), self.flows.is_empty()) {
+            (Some(_), true, true) => Ok((parse::sizes("64"), vec![1])),
+            (Some(_), ..) => {
+                let why = "the profile says which sizes and flows there are: leave --sizes and --flows out";
+                Err(Failure::Usage(why.to_owned()))
+            }
+            (None, true, _) => Ok((parse::sizes(sizes), given(&self.flows))),
+            (None, false, _) => Ok((self.sizes.clone(), given(&self.flows))),
+        }
     }
 
     fn layout(&self, global: &Global, size: &Sizes, flows: u32) -> Result<Layout, Failure> {

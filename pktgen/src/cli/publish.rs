@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::{Failure, Global, environment};
+use crate::calibration;
 use crate::flow::Direction;
 use crate::page::Page;
 use crate::record::{self, Case, Host, Record, SCHEMA, Setup};
@@ -18,7 +19,7 @@ pub(super) struct Begun {
 
 impl Begun {
     /// Now, on this session, in these directions.
-    pub(super) fn new(session: &Session, directions: &[Direction]) -> Self {
+    pub(super) fn new(global: &Global, session: &Session, directions: &[Direction]) -> Self {
         let layout = &session.layout;
         let names: Vec<&str> = layout.streams.iter().map(|stream| stream.name.as_str()).collect();
         let setup = Setup {
@@ -30,12 +31,16 @@ impl Begun {
             core: session.core(),
             max_load_pps: 0.0,
         };
+        let calibration = calibration::stored(&session.drivers(), &layout.sizes());
         let record = Record {
             schema: SCHEMA.to_owned(),
             command: std::env::args().collect(),
             started: jiff::Timestamp::now().to_string(),
             host: Host::read(session.core(), session.uses_hugepages()),
             setup,
+            // Read when the session was opened: there is a file, and it can be read.
+            profile: global.config.as_ref().and_then(|file| fs::read_to_string(file).ok()),
+            calibration: calibration.and_then(|found| serde_json::to_value(found).ok()),
             ..Record::default()
         };
         Self { record, at: Instant::now() }

@@ -50,7 +50,7 @@ impl Run {
         session.engine.flows.set_edges(self.traffic.edge_checksums);
         let absorbing = session.absorbs();
         course.learn = !absorbing;
-        let begun = Begun::new(&session, &course.directions);
+        let begun = Begun::new(global, &session, &course.directions);
         let mut screen = Screen::new(global.mode(), &begun.command());
         session.interval = screen.interval();
         let outcome = session.run(|tick| screen.tick(tick), |bench| course.run(bench))??;
@@ -58,9 +58,7 @@ impl Run {
         let flows = u64::from(session.layout.flows());
         let report = Report::new(&outcome, settings, flows, absorbing);
         screen.finish();
-        let mut record = begun.end(self.cases(&session, &outcome, &course));
-        let found = calibration::stored(&session.drivers(), &session.layout.sizes());
-        record.calibration = found.and_then(|found| serde_json::to_value(found).ok());
+        let record = begun.end(self.cases(&session, &outcome, &course));
         output::offenders(global, &session)?;
         publish(&RunRecord { report: &report, record: &record }, global)?;
         Ok(report.verdict.exit_code())
@@ -95,7 +93,7 @@ impl Run {
         };
         let layout = &session.layout;
         let mut case = Case {
-            size: self.traffic.size.to_string(),
+            size: layout.sizes(),
             mean_size: layout.mean_size(),
             flows: layout.flows().into(),
             ..Case::default()

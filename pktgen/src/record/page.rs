@@ -251,13 +251,33 @@ fn environment_section(record: &Record) -> Section {
             format!("pktgen {} ({}), {}, Linux {}", host.pktgen, host.git, host.dpdk, host.kernel),
         ),
         ("memory", if host.hugepages { "hugepages" } else { "ordinary pages" }.to_owned()),
-        ("calibration", record.calibration.as_ref().map_or("none".to_owned(), ToString::to_string)),
+        ("calibration", record.calibration.as_ref().map_or("none".to_owned(), calibration)),
     ];
     Section {
         title: "Environment".to_owned(),
         tables: vec![Table::facts(facts)],
         ..Section::default()
     }
+}
+
+/// What the generator can do by itself, in a line.
+fn calibration(found: &serde_json::Value) -> String {
+    let written = |value: &serde_json::Value, unit: Unit| {
+        value.as_f64().map_or("unknown".to_owned(), |value| unit.format(value))
+    };
+    let drivers: Vec<&str> = found["drivers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|name| name.as_str())
+        .collect();
+    format!(
+        "{}: at most {} in each direction without loss, latency {}, send error 99 % {}",
+        drivers.join(" and "),
+        written(&found["ceiling_pps"], Unit::Pps),
+        written(&found["floor_ns"]["p50"], Unit::Ns),
+        written(&found["send_error_ns"]["p99"], Unit::Ns)
+    )
 }
 
 fn limits_section(record: &Record) -> Section {
