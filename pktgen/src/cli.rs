@@ -46,7 +46,8 @@ pub struct Cli {
 #[derive(Args, Clone, Debug)]
 struct Global {
     /// A port, given twice: first inside, then outside. tap:name=tg0 | memif:socket=PATH,role=client,id=0 |
-    /// af_packet:iface=veth0 | ring:NAME | null | pci:ADDRESS, or a DPDK device such as net_tap0,iface=x; each
+    /// af_packet:iface=veth0 |
+    /// af_xdp:iface=veth0 | vhost-user:path=PATH | virtio-user:path=PATH | ring:NAME | null | pci:ADDRESS, or a DPDK device such as net_tap0,iface=x; each
     /// with ,ip=10.0.0.2/16 ,gw=10.0.0.1 (both may be repeated: IPv4 and IPv6) ,mac=02::1 ,vlan=100
     #[arg(short = 'p', long = "port", value_name = "SPEC", global = true)]
     ports: Vec<Spec>,

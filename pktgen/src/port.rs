@@ -49,7 +49,7 @@ pub enum SpecError {
     },
     /// No such kind.
     #[error(
-        "'{0}' is no port: write tap:, memif:, af_packet:, ring:, null, pci: or a DPDK device such as net_tap0,iface=x"
+        "'{0}' is no port: write tap:, memif:, af_packet:, af_xdp:, vhost-user:, virtio-user:, ring:, null, pci: or a DPDK device such as net_tap0,iface=x"
     )]
     UnknownKind(String),
     /// A value that does not parse.
@@ -237,7 +237,7 @@ struct Kind {
     keys: &'static [(&'static str, &'static str)],
 }
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 9] = [
     Kind {
         name: "af_packet",
         driver: "net_af_packet",
@@ -246,6 +246,15 @@ const KINDS: [Kind; 6] = [
         always: "",
         unless_given: None,
         keys: &[("iface", "iface")],
+    },
+    Kind {
+        name: "af_xdp",
+        driver: "net_af_xdp",
+        positional: None,
+        required: Some("iface"),
+        always: "",
+        unless_given: None,
+        keys: &[("iface", "iface"), ("start_queue", "start_queue"), ("force_copy", "force_copy")],
     },
     Kind {
         name: "memif",
@@ -301,6 +310,24 @@ const KINDS: [Kind; 6] = [
         unless_given: None,
         keys: &[("name", "iface")],
     },
+    Kind {
+        name: "vhost-user",
+        driver: "net_vhost",
+        positional: None,
+        required: Some("iface"),
+        always: "",
+        unless_given: None,
+        keys: &[("path", "iface"), ("client", "client")],
+    },
+    Kind {
+        name: "virtio-user",
+        driver: "net_virtio_user",
+        positional: None,
+        required: Some("path"),
+        always: "",
+        unless_given: None,
+        keys: &[("path", "path"), ("server", "server"), ("queue_size", "queue_size")],
+    },
 ];
 
 #[cfg(test)]
@@ -320,6 +347,9 @@ mod tests {
                 "net_memif1,socket=/run/m.sock,role=client,id=0,socket-abstract=no",
             ),
             ("af_packet:iface=veth0", "net_af_packet1,iface=veth0"),
+            ("af_xdp:iface=veth0", "net_af_xdp1,iface=veth0"),
+            ("vhost-user:path=/tmp/v.sock", "net_vhost1,iface=/tmp/v.sock"),
+            ("virtio-user:path=/tmp/v.sock", "net_virtio_user1,path=/tmp/v.sock"),
             ("ring:a", "net_ring_a"),
             ("null", "net_null1,no-rx=1"),
             ("null,ip=10.0.0.2/16", "net_null1,no-rx=1"),

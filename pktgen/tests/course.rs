@@ -301,6 +301,30 @@ fn without_a_rate_nothing_is_short_and_nothing_is_lost() {
 }
 
 #[test]
+fn the_same_seed_gives_the_same_packets() {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    use std::rc::Rc;
+    let hash = || {
+        let seen = Rc::new(RefCell::new((DefaultHasher::new(), 0_u64)));
+        let noted = seen.clone();
+        run(
+            Sut::Direct,
+            Box::new(move |direction, frame| {
+                let (hasher, count) = &mut *noted.borrow_mut();
+                (direction as u8, &frame).hash(hasher);
+                *count += 1;
+                vec![frame]
+            }),
+        );
+        let (hasher, count) = &*seen.borrow();
+        (hasher.finish(), *count)
+    };
+    let (first, second) = (hash(), hash());
+    assert_eq!(first, second);
+    assert!(first.1 > BEFORE, "{} packets", first.1);
+}
+
+#[test]
 fn a_ring_specification_opens_a_port() {
     let spec: Spec = "ring:course".parse().unwrap();
     let port = dpdk_bindings::Port::open(&testing::eal(), &spec.device(0)).unwrap();

@@ -1,5 +1,7 @@
 //! A deliberately broken translator in plain Rust: each damage shows in exactly its counter.
 
+mod kinds;
+
 use super::*;
 use crate::checksum::Sum;
 use crate::endpoint::Endpoint;
