@@ -118,6 +118,7 @@ impl Lane {
     /// Offers the port what is due, or what it has not taken before.
     pub(super) fn send<C: Clock>(&mut self, mut tools: Tools<'_, C>) {
         let now = tools.clock.now();
+        self.renew(tools.flows, now);
         if self.waiting > 0 {
             return self.offer_again(&mut tools, now);
         }
@@ -125,7 +126,6 @@ impl Lane {
         if due == 0 || !tools.pool.alloc_bulk(&mut self.pending[..due]) {
             return;
         }
-        self.renew(tools.flows, now);
         let mut written = 0;
         for place in 0..due {
             let index = self.next(tools.flows);
@@ -181,7 +181,10 @@ impl Lane {
         let Order::Living { churn, start } = &self.order else { return };
         let stream = &flows.streams()[self.stream];
         let (first, all, initiator) = (stream.first(), u64::from(stream.flows()), stream.initiator);
-        let (born, alive) = (churn.born(now.saturating_sub(*start)), u64::from(churn.alive()));
+        // Whoever answers comes after: a flow that begins is forgotten before anything is sent back to it.
+        let lag = if self.direction == initiator { 0 } else { ANSWER_LAG_NS };
+        let born = churn.born(now.saturating_sub(*start + lag));
+        let alive = u64::from(churn.alive());
         while self.born < born {
             if self.direction == initiator {
                 flows.forget(first + ((self.born + alive) % all) as u32);
@@ -220,5 +223,7 @@ impl Lane {
 }
 
 const BURST: usize = 32;
+/// How much later flows begin for those who answer.
+const ANSWER_LAG_NS: u64 = 1_000_000;
 /// Flows that are passed over at most because nobody can be reached by them.
 const TRIES: usize = 64;
