@@ -48,16 +48,16 @@ fn the_contract_s_configuration_is_accepted_but_for_what_no_file_can_hold() {
 
 #[test]
 fn the_examples_are_accepted_without_a_warning() {
-    for name in ["cgn", "nat44", "router"] {
+    for name in ["cgn", "firewall", "nat44", "router"] {
         let settings = example(name);
         assert_eq!(settings.warnings, [], "{name}");
-        assert_eq!(settings.nat44.is_some(), name != "router");
+        assert_eq!(settings.nat44.is_some(), !["firewall", "router"].contains(&name));
     }
 }
 
 #[test]
 fn the_effective_configuration_is_a_configuration_again() {
-    for name in ["cgn", "nat44", "router"] {
+    for name in ["cgn", "firewall", "nat44", "router"] {
         let settings = example(name);
         let toml = settings.to_toml();
         let again = config::parse("effective", &toml).unwrap_or_else(|errors| panic!("{errors}"));

@@ -29,7 +29,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Access control lists with their counters
-    Acl,
+    Acl(AclArguments),
     /// The configuration that is running
     Config,
     /// Dropped packets by reason
@@ -54,6 +54,16 @@ enum What {
     Version,
     /// Workers with their counters
     Workers,
+}
+
+#[derive(Args, Debug)]
+struct AclArguments {
+    /// Only the list with this name
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Show this many rules of each list at most [default: 1000 in tables, all in JSON]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
 }
 
 #[derive(Args, Debug)]
@@ -89,7 +99,12 @@ struct VrfArguments {
 pub(super) async fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<()> {
     let view = View { connection: arguments.connection, out };
     match arguments.what {
-        What::Acl => view.whole("/v1/acl", |lists: &Vec<AclRow>| acl_tables(lists)).await,
+        What::Acl(AclArguments { name, limit }) => {
+            let shown = limit.unwrap_or(FOR_HUMANS);
+            let limit = view.asked(limit);
+            let resource = resource("/v1/acl", &ListQuery { filter: AclQuery { name }, limit })?;
+            view.whole(&resource, |lists: &Vec<AclRow>| acl_tables(lists, shown)).await
+        }
         What::Config => view.whole("/v1/config", |c: &RunningConfig| c.text.clone()).await,
         What::Drops => view.whole("/v1/drops", drops_table).await,
         What::Hosts(HostArguments { vrf, host, limit }) => {
@@ -140,6 +155,14 @@ impl<W: Write> View<'_, W> {
         self.connection.show(Method::GET, resource, String::new(), self.out, render).await
     }
 
+    /// How much to ask for: of what humans see one more, to know whether there is more.
+    fn asked(&self, limit: Option<usize>) -> Option<usize> {
+        match self.connection.json {
+            true => limit,
+            false => Some(limit.unwrap_or(FOR_HUMANS).saturating_add(1)),
+        }
+    }
+
     /// Humans get a bounded list, and are told where it was cut.
     async fn part<T: DeserializeOwned>(
         self,
@@ -149,8 +172,7 @@ impl<W: Write> View<'_, W> {
         table: fn(&[T]) -> String,
     ) -> anyhow::Result<()> {
         let shown = limit.unwrap_or(FOR_HUMANS);
-        let asked = if self.connection.json { limit } else { Some(shown.saturating_add(1)) };
-        let resource = resource(path, &ListQuery { filter, limit: asked })?;
+        let resource = resource(path, &ListQuery { filter, limit: self.asked(limit) })?;
         self.whole(&resource, |rows: &Vec<T>| {
             let more = rows.len() > shown;
             let mut text = table(&rows[..rows.len().min(shown)]);
@@ -169,6 +191,11 @@ struct ListQuery<F> {
     #[serde(flatten)]
     filter: F,
     limit: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct AclQuery {
+    name: Option<String>,
 }
 
 #[derive(Serialize)]

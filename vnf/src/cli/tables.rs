@@ -9,7 +9,8 @@ use crate::mgmt::view::{
     PortRow, RouteRow, SessionRow, WorkerRow,
 };
 
-pub(super) fn acl_tables(lists: &[AclRow]) -> String {
+/// So many rules of each list, with a word where there are more.
+pub(super) fn acl_tables(lists: &[AclRow], shown: usize) -> String {
     let mut text = String::new();
     for (index, list) in lists.iter().enumerate() {
         let space = if index > 0 { "\n" } else { "" };
@@ -17,7 +18,7 @@ pub(super) fn acl_tables(lists: &[AclRow]) -> String {
         writeln!(text, "{space}{name}: default {default}, {default_packets} packets")
             .expect(INFALLIBLE);
         let mut table = Table::new(">RULE >PACKETS >BYTES TEXT");
-        for rule in &list.rules {
+        for rule in list.rules.iter().take(shown) {
             table.row([
                 rule.index.to_string(),
                 rule.packets.to_string(),
@@ -26,6 +27,10 @@ pub(super) fn acl_tables(lists: &[AclRow]) -> String {
             ]);
         }
         text += &table.render();
+        if list.rules.len() > shown {
+            let advice = "--limit N shows more, --json all";
+            writeln!(text, "only the first {shown} rules are shown; {advice}").expect(INFALLIBLE);
+        }
     }
     text
 }

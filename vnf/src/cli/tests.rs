@@ -85,6 +85,11 @@ fn tables_name_what_they_show() {
     for (line, expected) in [
         ("show acl", "from-lan: default deny, 2 packets\n"),
         ("show acl", "   0        5    500  permit tcp from 10.0.0.0/24 to any port 80\n"),
+        ("show acl --name from-lan --limit 1", "permit tcp from 10.0.0.0/24 to any port 80\n"),
+        (
+            "show acl --limit 0",
+            "only the first 0 rules are shown; --limit N shows more, --json all\n",
+        ),
         ("show config", "[dpdk]\nmain_core = 0\n"),
         ("show drops", "acl-denied         7  A rule or the default of the port's ACL denied"),
         ("show drops", "no-route           0  No route to the destination"),
@@ -121,6 +126,14 @@ fn humans_are_told_where_a_list_was_cut() {
     let whole = bench.run("show sessions --limit 4").expect("an answer");
     assert!(!whole.contains("only the first"));
     assert_eq!(bench.json("show sessions").as_array().map(Vec::len), Some(4));
+}
+
+#[test]
+fn a_list_that_does_not_exist_is_no_answer() {
+    let bench = Bench::new();
+    let error = bench.run("show acl --name to-lan").expect_err("there is one list");
+    assert!(error.to_string().contains("there is no ACL named \"to-lan\""), "{error}");
+    assert_eq!(bench.json("show acl --limit 0")[0]["rules"], json!([]));
 }
 
 #[test]

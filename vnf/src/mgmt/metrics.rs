@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
-use super::view::{AclRow, Drops, Link, MemoryRow, PoolRow, PortRow, Version, WorkerRow};
+use super::view::{
+    AclRow, AclRuleRow, Drops, Link, MemoryRow, PoolRow, PortRow, Version, WorkerRow,
+};
 
 /// Everything that `/metrics` shows. Counters only grow while the process lives: `clear counters` leaves them alone.
 #[derive(Clone, Debug)]
@@ -193,19 +195,32 @@ impl MetricsSnapshot {
         text.single("vnf_address_conflicts_total", COUNTER, help, self.address_conflicts);
     }
 
+    /// Of a long list only the rules that decided something: nobody collects ten thousand zeros.
     fn render_acl(&self, text: &mut Text) {
-        let name = "vnf_acl_rule_packets_total";
-        text.family(
-            name,
-            COUNTER,
-            "Packets that a rule decided; rule `default` is the list's default.",
-        );
-        for list in &self.acl {
-            for rule in &list.rules {
-                text.sample(name, &[("acl", &list.name), ("rule", &rule.index)], rule.packets);
+        type Count = fn(&AclRuleRow) -> u64;
+        let counts: [(&str, &str, Count); 2] = [
+            (
+                "vnf_acl_rule_packets_total",
+                "Packets that a rule decided; rule `default` is the list's default.",
+                |rule| rule.packets,
+            ),
+            ("vnf_acl_rule_bytes_total", "Bytes of the packets that a rule decided.", |rule| {
+                rule.bytes
+            }),
+        ];
+        for (name, help, count) in counts {
+            text.family(name, COUNTER, help);
+            for list in &self.acl {
+                let long = list.rules.len() > LONG_LIST;
+                for rule in list.rules.iter().filter(|rule| !long || rule.packets > 0) {
+                    text.sample(name, &[("acl", &list.name), ("rule", &rule.index)], count(rule));
+                }
+                if name == "vnf_acl_rule_packets_total" {
+                    let labels: [(&str, &dyn Display); 2] =
+                        [("acl", &list.name), ("rule", &"default")];
+                    text.sample(name, &labels, list.default_packets);
+                }
             }
-            let labels: [(&str, &dyn Display); 2] = [("acl", &list.name), ("rule", &"default")];
-            text.sample(name, &labels, list.default_packets);
         }
     }
 
@@ -268,6 +283,8 @@ fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
+/// Rules of a list that are all shown.
+const LONG_LIST: usize = 1000;
 const COUNTER: &str = "counter";
 const GAUGE: &str = "gauge";
 const INFALLIBLE: &str = "writing to a string cannot fail";

@@ -18,9 +18,13 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use self::error::Error;
-use self::params::{ConfigParams, DryRun, FilterParams, HostParams, ListParams, Params, VrfParams};
+use self::params::{
+    AclParams, ConfigParams, DryRun, FilterParams, HostParams, ListParams, Params, VrfParams,
+};
 use super::request::{Asker, Failure, Reload, Reply, Request};
-use super::view::{Cleared, Link, NeighborRow, PortRow, ReloadReport, RouteRow, State as VnfState};
+use super::view::{
+    AclRow, Cleared, Link, NeighborRow, PortRow, ReloadReport, RouteRow, State as VnfState,
+};
 
 /// What the resources need: whom to ask, and which file the instance was started with.
 #[derive(Clone, Debug)]
@@ -86,7 +90,7 @@ fn harmless() -> Router<Api> {
         .route("/healthz", get(health))
         .route("/metrics", get(metrics))
         .route("/readyz", get(readiness))
-        .route("/v1/acl", ask(Request::Acl))
+        .route("/v1/acl", get(acl))
         .route("/v1/drops", ask(Request::Drops))
         .route("/v1/memory", ask(Request::Memory))
         .route("/v1/neighbors", ask_in_vrf(Request::Neighbors, |row: &NeighborRow| &row.vrf))
@@ -118,6 +122,24 @@ fn ask_in_vrf<T: Serialize + Send + 'static>(
         }
         Ok::<_, Error>(Json(rows))
     })
+}
+
+async fn acl(
+    State(api): State<Api>,
+    Params(params): Params<AclParams>,
+) -> Result<Json<Vec<AclRow>>, Error> {
+    let mut lists = api.asker.ask(Request::Acl).await?;
+    if let Some(name) = &params.name {
+        lists.retain(|list| list.name == *name);
+        if lists.is_empty() {
+            let why = format!("there is no ACL named {name:?}");
+            return Err(Error::new(StatusCode::NOT_FOUND, why));
+        }
+    }
+    if let Some(limit) = params.limit {
+        lists.iter_mut().for_each(|list| list.rules.truncate(limit));
+    }
+    Ok(Json(lists))
 }
 
 async fn sessions(State(api): State<Api>, Params(params): Params<ListParams>) -> list::Answer {

@@ -26,6 +26,15 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Params<T> {
 }
 
 /// `?vrf=&host=&protocol=&port=`
+/// `?name=&limit=`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AclParams {
+    pub(super) name: Option<String>,
+    /// Of the rules of each list.
+    pub(super) limit: Option<usize>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FilterParams {

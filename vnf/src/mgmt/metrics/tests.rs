@@ -33,6 +33,7 @@ fn every_family_of_the_contract_has_its_sample() {
         "vnf_address_conflicts_total 1",
         "vnf_acl_rule_packets_total{acl=\"from-lan\",rule=\"0\"} 5",
         "vnf_acl_rule_packets_total{acl=\"from-lan\",rule=\"default\"} 2",
+        "vnf_acl_rule_bytes_total{acl=\"from-lan\",rule=\"0\"} 500",
         "vnf_config_reloads_total{result=\"applied\"} 2",
         "vnf_config_reloads_total{result=\"refused\"} 1",
         "vnf_log_records_total 40",
