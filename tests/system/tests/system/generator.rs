@@ -6,8 +6,9 @@ use system_tests::{Bench, Config};
 #[test]
 fn generator_finds_every_packet_translated_right() -> Result<()> {
     let bench = Bench::start(&Config::default())?;
-    let load = ["run", "--quiet", "--load", "2kpps", "--time", "3s", "--flows", "200"];
-    let (report, _) = bench.pktgen(&[&load[..], &["--pool", "198.51.100.8/29"]].concat())?;
+    let load = ["run", "--quiet", "--load", "2kpps", "--time", "3s", "--flows", "201"];
+    let kinds = ["--proto", "udp,tcp,icmp", "--pool", "198.51.100.8/29"];
+    let (report, _) = bench.pktgen(&[&load[..], &kinds].concat())?;
     let number = |key: &str| report[key].as_u64().with_context(|| key.to_owned());
     assert!(number("tx_packets")? > 0);
     // Of what it sent: on a busy machine it may not come to send all it meant to.

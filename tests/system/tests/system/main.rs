@@ -12,6 +12,7 @@ mod far_side;
 mod forwards;
 mod fragments;
 mod generator;
+mod generator_ports;
 mod hairpin;
 mod hugepages;
 mod ipv6;
