@@ -8,12 +8,12 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::acl::{AclTable, CompileError, List, RuleSet};
-use crate::config::{AclSettings, InterfaceSettings, NatLog, Settings};
+use crate::config::{AclSettings, InterfaceSettings, NatLog, RouteSettings, Settings};
 use crate::engine::ids::{InterfaceId, PortId, VrfId};
 use crate::engine::interfaces::{Interface, InterfaceTable};
 use crate::engine::tables::Tables;
+use crate::forward::rib::{Origin, Ribs};
 use crate::forward::route_table::{Gateway, RouteTarget, TooManyTargets};
-use crate::forward::{RouteTable, Vrfs};
 use crate::nat::NatTable;
 use crate::neighbor::{NeighborTable, NextHop};
 use crate::session::{Limits, Timeouts};
@@ -64,7 +64,7 @@ impl Builder {
             {
                 Arc::clone(&tables.routes)
             }
-            _ => Arc::new(routes(settings)?),
+            _ => Arc::new(ribs(settings)?.publish()),
         };
         let learned = before.map(|(_, tables)| &*tables.neighbors);
         Ok(Tables {
@@ -138,38 +138,41 @@ fn same_addresses(old: &[InterfaceSettings], new: &[InterfaceSettings]) -> bool 
     old.len() == new.len() && old.iter().zip(new).all(|(old, new)| old.addresses == new.addresses)
 }
 
-/// Own addresses, then connected subnets, then configured routes: of several routes for one prefix the first counts.
-fn routes(settings: &Settings) -> Result<Vrfs, TooManyTargets> {
-    let tables = (0..settings.vrfs.count()).map(|vrf| vrf_routes(settings, vrf).map(Arc::new));
-    Ok(Vrfs::new(tables.collect::<Result<_, _>>()?))
+/// The routes of these settings: own addresses, connected subnets, and what is configured.
+///
+/// # Errors
+/// When there are too many different next hops.
+pub fn ribs(settings: &Settings) -> Result<Ribs, TooManyTargets> {
+    let mut ribs = Ribs::new(settings.vrfs.count());
+    let mut set = |vrf: usize, origin, prefix: IpNet, target| match ribs.rib_mut(VrfId(vrf as u8)) {
+        Some(rib) => rib.set(origin, prefix, target).map(|_| ()),
+        None => Ok(()),
+    };
+    for (settings, interface) in settings.interfaces.iter().zip(0u8..) {
+        for net in &settings.addresses {
+            let (own, vrf) = (IpNet::from(net.addr()), settings.vrf);
+            set(vrf, Origin::Local, own, RouteTarget::Local { interface })?;
+            set(vrf, Origin::Connected, net.trunc(), RouteTarget::Connected { interface })?;
+        }
+    }
+    for route in &settings.routes {
+        set(route.vrf, Origin::Static, route.prefix, target(route))?;
+    }
+    Ok(ribs)
 }
 
-fn vrf_routes(settings: &Settings, vrf: usize) -> Result<RouteTable, TooManyTargets> {
-    let interfaces =
-        || settings.interfaces.iter().zip(0u8..).filter(move |(own, _)| own.vrf == vrf);
-    let addresses = || {
-        interfaces().flat_map(|(settings, interface)| {
-            settings.addresses.iter().map(move |net| (*net, interface))
-        })
-    };
-    let own = addresses()
-        .map(|(net, interface)| (IpNet::from(net.addr()), RouteTarget::Local { interface }));
-    let connected =
-        addresses().map(|(net, interface)| (net.trunc(), RouteTarget::Connected { interface }));
-    let configured = settings.routes.iter().filter(|route| route.vrf == vrf).map(|route| {
-        let gateways: Vec<Gateway> = route
-            .next_hops
-            .iter()
-            .map(|hop| Gateway { address: hop.address, interface: hop.interface as u8 })
-            .collect();
-        let target = match route.next_hop_vrf {
-            _ if !gateways.is_empty() => RouteTarget::Gateways(gateways),
-            Some(other) => RouteTarget::Vrf(VrfId(other as u8)),
-            None => RouteTarget::Discard,
-        };
-        (route.prefix, target)
-    });
-    RouteTable::build(own.chain(connected).chain(configured))
+fn target(route: &RouteSettings) -> RouteTarget {
+    let gateways: Vec<Gateway> = route
+        .next_hops
+        .iter()
+        .map(|hop| Gateway { address: hop.address, interface: hop.interface as u8 })
+        .collect();
+    match route.next_hop_vrf {
+        _ if !gateways.is_empty() => RouteTarget::Gateways(gateways),
+        Some(other) => RouteTarget::Vrf(VrfId(other as u8)),
+        None if route.unreachable => RouteTarget::Unreachable,
+        None => RouteTarget::Discard,
+    }
 }
 
 /// Configured neighbours, and those learned before that still lie on their link.

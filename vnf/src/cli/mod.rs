@@ -6,6 +6,7 @@ mod clear;
 mod connection;
 mod reload;
 mod render;
+mod route;
 mod run;
 mod show;
 mod status;
@@ -39,6 +40,8 @@ enum Command {
     Clear(clear::Arguments),
     /// Apply a new configuration as a whole
     Reload(reload::Arguments),
+    /// Add or remove routes of a running instance
+    Route(route::Arguments),
     /// Run in the foreground until SIGTERM or SIGINT
     Run(run::Arguments),
     /// Show what is running
@@ -82,6 +85,7 @@ impl Arguments {
             Command::Check(arguments) => check::run(&arguments, out, &mut io::stderr().lock()),
             Command::Clear(arguments) => connection::wait_for(clear::run(arguments, out)),
             Command::Reload(arguments) => connection::wait_for(reload::run(arguments, out)),
+            Command::Route(arguments) => connection::wait_for(route::run(arguments, out)),
             Command::Run(arguments) => run::run(&arguments, crate::start::start),
             Command::Show(arguments) => connection::wait_for(show::run(arguments, out)),
             Command::Status(arguments) => connection::wait_for(status::run(arguments, out)),

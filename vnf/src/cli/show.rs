@@ -15,7 +15,7 @@ use super::tables::{
     pool_table, ports_table, routes_table, sessions_table, workers_table,
 };
 use crate::mgmt::view::{
-    AclRow, MemoryRow, NeighborRow, PoolRow, PortRow, RouteRow, RunningConfig, Version, WorkerRow,
+    AclRow, MemoryRow, NeighborRow, PoolRow, PortRow, RunningConfig, Version, WorkerRow,
 };
 
 #[derive(Args, Debug)]
@@ -47,7 +47,7 @@ enum What {
     /// Ports with their counters
     Ports(VrfArguments),
     /// Routes
-    Routes(VrfArguments),
+    Routes(RouteArguments),
     /// Flows
     Sessions(ListArguments),
     /// What is running
@@ -88,6 +88,15 @@ struct HostArguments {
     limit: Option<usize>,
 }
 
+#[derive(Args, Debug)]
+struct RouteArguments {
+    #[command(flatten)]
+    vrf: VrfArguments,
+    /// Show this many at most [default: 1000 in tables, all in JSON]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
 /// Which rows are meant.
 #[derive(Args, Debug, Serialize)]
 struct VrfArguments {
@@ -123,9 +132,8 @@ pub(super) async fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::R
             let path = resource("/v1/ports", &vrf)?;
             view.whole(&path, |rows: &Vec<PortRow>| ports_table(rows)).await
         }
-        What::Routes(vrf) => {
-            let path = resource("/v1/routes", &vrf)?;
-            view.whole(&path, |rows: &Vec<RouteRow>| routes_table(rows)).await
+        What::Routes(RouteArguments { vrf, limit }) => {
+            view.part("/v1/routes", vrf, limit, routes_table).await
         }
         What::Sessions(ListArguments { filter, limit }) => {
             view.part("/v1/sessions", filter, limit, sessions_table).await

@@ -166,13 +166,11 @@ pub(super) fn ports_table(rows: &[PortRow]) -> String {
 pub(super) fn routes_table(rows: &[RouteRow]) -> String {
     let mut table = Table::new("PREFIX NEXT-HOPS PORT ORIGIN");
     for row in rows {
-        let next_hops = match (row.next_hops.is_empty(), &row.port) {
-            (true, None) => row
-                .next_hop_vrf
-                .as_ref()
-                .map_or_else(|| "discard".to_owned(), |other| format!("looked up in VRF {other}")),
-            (true, Some(_)) => "-".to_owned(),
-            (false, _) => row.next_hops.join(" "),
+        let next_hops = match (&*row.kind, &row.next_hop_vrf) {
+            ("connected" | "local", _) => "-".to_owned(),
+            ("vrf", Some(other)) => format!("looked up in VRF {other}"),
+            ("discard" | "unreachable", _) => row.kind.clone(),
+            _ => row.next_hops.join(" "),
         };
         table.row([row.prefix.clone(), next_hops, or_dash(row.port.as_ref()), row.origin.clone()]);
     }

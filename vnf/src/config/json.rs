@@ -45,7 +45,10 @@ impl Settings {
             "route": self.routes.iter().map(|route| self.in_vrf(route.vrf, route.next_hop_vrf, json!({
                 "prefix": route.prefix,
                 "next_hops": route.next_hops.iter().map(|hop| hop.address).collect::<Vec<_>>(),
-                "discard": route.next_hops.is_empty() && route.next_hop_vrf.is_none(),
+                "discard": route.next_hops.is_empty()
+                    && route.next_hop_vrf.is_none()
+                    && !route.unreachable,
+                "unreachable": route.unreachable,
             }))).collect::<Vec<_>>(),
             "neighbor": self.neighbors.iter().map(|neighbor| json!({
                 "port": self.interfaces[neighbor.interface].name,

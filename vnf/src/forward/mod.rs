@@ -1,5 +1,6 @@
 //! Where packets go next: the route of a first packet, and what every packet must pass before it leaves.
 
+pub mod rib;
 pub mod route_table;
 mod stale_use;
 pub mod vrfs;
@@ -13,10 +14,10 @@ use crate::engine::meta::{Direction, Family, FlowKey, Form, Kind, Meta};
 use crate::engine::tables::Tables;
 use crate::engine::verdict::{DropReason, Rejection, Verdict};
 use crate::nat;
-use crate::session::{Flows, Plan, tcp};
+use crate::session::{Flows, Plan, Session, tcp};
 use crate::wire::protocol;
 
-pub use route_table::{RouteTable, RouteTarget};
+pub use route_table::{Gateway, RouteTable, RouteTarget};
 use stale_use::StaleUse;
 pub use vrfs::Vrfs;
 
@@ -195,8 +196,11 @@ pub fn route(meta: &mut Meta, key: &FlowKey, tables: &Tables) -> Result<Option<I
             (*interface, destination)
         }
         Some(RouteTarget::Gateways(gateways)) => {
-            let gateway = &gateways[flow_hash(key) as usize % gateways.len()];
+            let gateway = gateway_of(gateways, key);
             (gateway.interface, gateway.address)
+        }
+        Some(RouteTarget::Unreachable) => {
+            return Err(Verdict::Reject(Rejection::HostUnreachable, DropReason::NoRoute));
         }
         Some(RouteTarget::Discard | RouteTarget::Vrf(_)) => {
             return Err(Verdict::Drop(DropReason::NoRoute));
@@ -212,6 +216,34 @@ pub fn route(meta: &mut Meta, key: &FlowKey, tables: &Tables) -> Result<Option<I
 fn is_broadcast(interface: InterfaceId, destination: IpAddr, tables: &Tables) -> bool {
     let IpAddr::V4(destination) = destination else { return false };
     tables.interfaces.find(interface).is_some_and(|interface| interface.is_broadcast(destination))
+}
+
+/// Whether packets that go this way through a session still go to the next hop that was decided: false too where that
+/// takes more to tell.
+pub fn still_leads(session: &Session, direction: Direction, tables: &Tables) -> bool {
+    let id = session.next_hop(direction);
+    if id == NextHopId::NONE {
+        return true; // nothing was decided
+    }
+    let Some(hop) = tables.neighbors.next_hop(id) else { return false };
+    let key = session.real_key(direction);
+    let destination = destination(&key);
+    match tables.routes.find(key.vrf, destination) {
+        Some(RouteTarget::Connected { interface }) => {
+            hop.interface.0 == *interface && hop.address == destination
+        }
+        Some(RouteTarget::Gateways(gateways)) => {
+            let gateway = gateway_of(gateways, &key);
+            hop.interface.0 == gateway.interface && hop.address == gateway.address
+        }
+        _ => false,
+    }
+}
+
+/// The gateway of a flow: always the same one, so that its packets stay in order.
+fn gateway_of<'g>(gateways: &'g [Gateway], key: &FlowKey) -> &'g Gateway {
+    let at = (u64::from(flow_hash(key)) * gateways.len() as u64) >> 32;
+    &gateways[at as usize]
 }
 
 /// Whether an address can only stand in the source of a packet that was made up: one of the VNF's own, or the NAT's.
@@ -237,7 +269,9 @@ pub fn reaches_nat(key: &FlowKey, tables: &Tables) -> bool {
             Some(RouteTarget::Gateways(gateways)) => gateways
                 .first()
                 .is_some_and(|gateway| tables.vrf(InterfaceId(gateway.interface)) == external),
-            Some(RouteTarget::Discard | RouteTarget::Vrf(_)) | None => false,
+            Some(RouteTarget::Discard | RouteTarget::Unreachable | RouteTarget::Vrf(_)) | None => {
+                false
+            }
         }
 }
 
@@ -275,5 +309,8 @@ fn flow_hash(key: &FlowKey) -> u32 {
     let mixed = words.fold(u64::from(key.protocol), |hash, word| {
         (hash ^ u64::from(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
     });
+    // Neighbouring ports and addresses differ in few bits: two more rounds spread them over all.
+    let mixed =
+        (0..2).fold(mixed, |hash, _| (hash ^ hash >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93));
     (mixed >> 32) as u32
 }

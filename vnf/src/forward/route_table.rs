@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use crate::engine::ids::VrfId;
 
-mod ipv4;
-mod ipv6;
+mod chunked;
+pub(in crate::forward) mod ipv4;
+pub(in crate::forward) mod ipv6;
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +32,8 @@ pub enum RouteTarget {
         /// Index into `Settings::interfaces`.
         interface: u8,
     },
+    /// Dropped, and the sender is told.
+    Unreachable,
     /// Where the destination's packets go from this VRF.
     Vrf(VrfId),
 }
@@ -58,6 +62,11 @@ impl RouteId {
         self != Self::NONE
     }
 
+    /// The id of a target by its place; `None` when there are too many.
+    pub(in crate::forward) fn of(place: usize) -> Option<Self> {
+        (place < RouteTable::MAX_TARGETS).then_some(Self(place as u16 + 1))
+    }
+
     /// The target's place in [`RouteTable::targets`]; `None`: no route.
     #[inline]
     pub fn index(self) -> Option<usize> {
@@ -70,12 +79,12 @@ impl RouteId {
 #[error("routes lead to more than {} different targets", RouteTable::MAX_TARGETS)]
 pub struct TooManyTargets;
 
-/// An immutable routing table for IPv4 and IPv6.
-#[derive(Debug)]
+/// A routing table for IPv4 and IPv6. A copy shares all that is not changed afterwards.
+#[derive(Clone, Debug, Default)]
 pub struct RouteTable {
-    ipv4: Option<ipv4::Table>,
-    ipv6: Option<ipv6::Trie>,
-    targets: Vec<RouteTarget>,
+    pub(super) ipv4: Option<ipv4::Table>,
+    pub(super) ipv6: Option<ipv6::Trie>,
+    pub(super) targets: Arc<[RouteTarget]>,
 }
 
 impl RouteTable {
@@ -104,7 +113,7 @@ impl RouteTable {
         Ok(Self {
             ipv4: (!ipv4.is_empty()).then(|| ipv4::Table::build(ipv4)),
             ipv6: (!ipv6.is_empty()).then(|| ipv6::Trie::build(ipv6)),
-            targets: targets.list,
+            targets: targets.list.into(),
         })
     }
 
@@ -171,10 +180,7 @@ impl Targets {
         if let Some(id) = self.ids.get(&target) {
             return Ok(*id);
         }
-        if self.list.len() == RouteTable::MAX_TARGETS {
-            return Err(TooManyTargets);
-        }
-        let id = RouteId(self.list.len() as u16 + 1);
+        let id = RouteId::of(self.list.len()).ok_or(TooManyTargets)?;
         self.list.push(target.clone());
         self.ids.insert(target, id);
         Ok(id)

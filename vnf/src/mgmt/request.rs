@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::metrics::MetricsSnapshot;
 use super::view::{
     AclRow, Cleared, Drops, Holder, HostRow, MappingRow, MemoryRow, NeighborRow, PoolRow, PortRow,
-    ReloadReport, RouteRow, RunningConfig, SessionRow, Status, Version, WorkerRow,
+    ReloadReport, RouteRow, RoutesChanged, RoutesPatch, RunningConfig, SessionRow, Status, Version,
+    WorkerRow,
 };
 
 /// A question to the management core.
@@ -43,8 +44,10 @@ pub enum Request {
     Ports(Reply<Vec<PortRow>>),
     /// Applies a configuration as a whole, or tells what that would do.
     Reload(Reload, Reply<ReloadReport>),
-    /// The routes.
-    Routes(Reply<Vec<RouteRow>>),
+    /// Changes routes of the API's.
+    PatchRoutes(RoutesPatch, Reply<RoutesChanged>),
+    /// Some of the routes.
+    Routes(Page, Reply<Rows<RouteRow>>),
     /// Some of the sessions.
     Sessions(Page, Reply<Rows<SessionRow>>),
     /// The summary.

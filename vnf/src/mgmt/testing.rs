@@ -12,7 +12,9 @@ use super::request::{
     self, Cursor, Failure, Filter, Page, Reload, Reply, Request, Rows, WhoAnswer,
 };
 use super::socket;
-use super::view::{Cleared, Drops, Link, ReloadReport, RunningConfig, State, Version, samples};
+use super::view::{
+    Cleared, Drops, Link, ReloadReport, RoutesChanged, RunningConfig, State, Version, samples,
+};
 
 /// What the fake was asked, and how it answers.
 #[derive(Debug, Default)]
@@ -105,7 +107,14 @@ fn answer(memory: &mut Memory, request: Request) {
             };
             reply.settle(failure.map_or(Ok(report), Err));
         }
-        Request::Routes(reply) => reply.send(vec![samples::route()]),
+        Request::PatchRoutes(patch, reply) => {
+            let (added, removed) = (patch.add.len() as u64, patch.remove.len() as u64);
+            reply.send(RoutesChanged { added, removed, ..RoutesChanged::default() });
+        }
+        Request::Routes(page, reply) => {
+            let rows = vec![samples::route()];
+            reply.send(Rows { rows: rows.into_iter().take(page.limit).collect(), next: None });
+        }
         Request::Sessions(page, reply) if memory.broken_list && page.from != Cursor::default() => {
             reply.settle(Err(Failure::Unavailable("a worker does not answer".to_owned())));
         }

@@ -324,12 +324,62 @@ pub struct RouteRow {
     pub next_hops: Vec<String>,
     /// The port that leads there; none for a blackhole.
     pub port: Option<String>,
-    /// `connected` or `static`.
+    /// `local`, `connected`, `static`, `api` or `kernel`.
     pub origin: String,
     /// The VRF whose packets it routes.
     pub vrf: String,
     /// The VRF that packets are led to, where it is another one.
     pub next_hop_vrf: Option<String>,
+    /// `local`, `connected`, `next-hops`, `vrf`, `discard` or `unreachable`.
+    pub kind: String,
+}
+
+/// A route as the API takes it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteEntry {
+    /// The destination, host bits zero.
+    pub prefix: ipnet::IpNet,
+    /// The neighbours to send to, several for ECMP by flow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next_hops: Vec<std::net::IpAddr>,
+    /// Whether packets are dropped in silence.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub discard: bool,
+    /// Whether packets are dropped and their senders told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreachable: bool,
+    /// The VRF whose packets it routes; the default one where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vrf: Option<String>,
+    /// The VRF of the next hops, where it is another one; without next hops, where the destination is looked up again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_hop_vrf: Option<String>,
+}
+
+/// A change of routes, all of it or nothing.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoutesPatch {
+    /// Routes to add, or to put in the place of others for the same prefixes.
+    #[serde(default)]
+    pub add: Vec<RouteEntry>,
+    /// Routes to remove, by prefix and VRF.
+    #[serde(default)]
+    pub remove: Vec<RouteEntry>,
+}
+
+/// What a change of routes did.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RoutesChanged {
+    /// Routes for prefixes that had none of this origin.
+    pub added: u64,
+    /// Routes that lead elsewhere now.
+    pub replaced: u64,
+    /// Routes that are gone.
+    pub removed: u64,
+    /// Routes that were so already, or were not there.
+    pub unchanged: u64,
 }
 
 /// One neighbour: a row of `vnf show neighbors`.

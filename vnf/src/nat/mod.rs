@@ -54,6 +54,7 @@ impl Nat {
             self.steer(burst, tables);
         }
         flows.sessions.find(burst, tables.generation);
+        self.follow_routes(burst, flows, tables);
         let mut outdated = Mask::EMPTY;
         for slot in burst.undecided() {
             if burst.meta[slot].session.is_some() {
@@ -71,6 +72,25 @@ impl Nat {
                 && let Err(verdict) = self.plan(burst, slot, flows, tables)
             {
                 burst.settle(slot, verdict);
+            }
+        }
+    }
+
+    /// Routes changed since the sessions of some packets were decided: where those still lead to the same next hops, nothing
+    /// else has to be decided again.
+    #[inline]
+    fn follow_routes(&self, burst: &mut Burst, flows: &mut Flows, tables: &Tables) {
+        for slot in burst.undecided() {
+            let meta = &burst.meta[slot];
+            let Some(session) = flows.sessions.find_mut(meta.session) else { continue };
+            let outdated = session.predates_routes(meta.direction, meta.ingress, tables.generation);
+            if outdated
+                && forward::still_leads(session, Direction::Outbound, tables)
+                && forward::still_leads(session, Direction::Inbound, tables)
+            {
+                session.generation = tables.generation;
+                burst.meta[slot].next_hop = session.next_hop(burst.meta[slot].direction);
+                burst.known.insert(slot);
             }
         }
     }

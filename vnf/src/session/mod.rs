@@ -9,6 +9,7 @@ pub mod timeouts;
 
 use crate::engine::ids::{InterfaceId, NextHopId, Tick, VrfId};
 use crate::engine::meta::{Direction, Family, FlowKey};
+use crate::engine::tables::Tables;
 use crate::wire::checksum::Delta;
 use tcp::TcpState;
 
@@ -300,6 +301,21 @@ impl Session {
     pub fn current(&self, direction: Direction, ingress: InterfaceId, generation: u32) -> bool {
         let at = direction.index();
         self.generation == generation
+            && self.ingress[at] == ingress.0
+            && self.next_hops[at] != NextHopId::NONE.0
+    }
+
+    /// Whether the decision about packets that go this way and came in here is older than the routes, but not than the rest
+    /// of the tables.
+    #[inline]
+    pub fn predates_routes(
+        &self,
+        direction: Direction,
+        ingress: InterfaceId,
+        generation: u32,
+    ) -> bool {
+        let at = direction.index();
+        Tables::differ_in_routes(self.generation, generation)
             && self.ingress[at] == ingress.0
             && self.next_hops[at] != NextHopId::NONE.0
     }

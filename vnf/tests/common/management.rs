@@ -7,6 +7,7 @@ use vnf::assembly;
 use vnf::engine::interfaces::InterfaceTable;
 use vnf::engine::message::{Command, Event, Sighting};
 use vnf::engine::tables::Tables;
+use vnf::forward::rib::Ribs;
 use vnf::nat::ExternalPorts;
 use vnf::neighbor::{NeighborTable, NextHop};
 use vnf::wire::ethernet::MacAddr;
@@ -106,6 +107,14 @@ impl Harness {
         std::mem::take(&mut self.events).into_iter().filter_map(used).collect()
     }
 
+    /// Publishes changed routes, as the management core does.
+    pub fn change_routes(&mut self, ribs: &mut Ribs) {
+        let generation = Tables::after_routes(self.tables.generation);
+        let routes = Arc::new(ribs.publish());
+        self.tables = Arc::new(Tables { generation, routes, ..(*self.tables).clone() });
+        self.publish(false);
+    }
+
     fn change_neighbors(&mut self, change: impl FnOnce(&InterfaceTable, &mut NeighborTable)) {
         let mut neighbors = (*self.tables.neighbors).clone();
         change(&self.tables.interfaces, &mut neighbors);
@@ -116,7 +125,7 @@ impl Harness {
     /// Publishes another configuration, as `vnf reload` does.
     pub fn reload(&mut self, config: impl Into<Config>) {
         let settings = settings(&config.into(), self.workers.len());
-        let generation = self.tables.generation + 1;
+        let generation = Tables::after_reload(self.tables.generation);
         let before = Some((&self.settings, &*self.tables));
         let tables = self.builder.build(&settings, generation, before).expect("tables");
         self.tables = Arc::new(tables);

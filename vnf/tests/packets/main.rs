@@ -22,6 +22,7 @@ mod neighbors;
 mod record;
 mod refusals;
 mod reload;
+mod routes;
 mod routing;
 mod rule_changes;
 mod rule_log;

@@ -32,9 +32,17 @@ pub(super) fn routes(
             check_prefix(prefix, vrf, &mut lines, network, report);
         }
         match (route.next_hops.as_deref(), route.discard) {
-            (Some([]), false) if other.is_none() && !report.incomplete() => {
+            (Some([]), false) if other.is_none() && !route.unreachable && !report.incomplete() => {
                 let place = below(&route.place, "next_hops");
                 report.error(&place, "found nothing, expected next hops, or discard = true");
+            }
+            _ if route.unreachable
+                && (route.discard
+                    || other.is_some()
+                    || route.next_hops.as_ref().is_some_and(|hops| !hops.is_empty())) =>
+            {
+                let place = below(&route.place, "unreachable");
+                report.error(&place, "found true, expected false where there is a way, or discard");
             }
             (_, true) if other.is_some() => {
                 let place = below(&route.place, "discard");
@@ -57,7 +65,13 @@ pub(super) fn routes(
                 next_hops.push(hop);
             }
         }
-        resolved.push(RouteSettings { next_hop_vrf: other, next_hops, prefix: prefix.value, vrf });
+        resolved.push(RouteSettings {
+            next_hop_vrf: other,
+            next_hops,
+            prefix: prefix.value,
+            unreachable: route.unreachable,
+            vrf,
+        });
     }
     resolved
 }

@@ -15,6 +15,7 @@ pub(in crate::config) struct Route {
     pub(in crate::config) next_hops: Option<Vec<Found<IpAddr>>>,
     pub(in crate::config) place: Place,
     pub(in crate::config) prefix: Option<Found<IpNet>>,
+    pub(in crate::config) unreachable: bool,
     pub(in crate::config) vrf: Option<Found<String>>,
 }
 
@@ -23,6 +24,8 @@ pub(in crate::config) fn route(route: Reader<'_>) -> Route {
     let prefix = route.required("prefix", PREFIX);
     let prefix = prefix.and_then(|node| node.string(PREFIX, values::net));
     let discard = route.optional("discard").and_then(|node| node.boolean()).unwrap_or(false);
+    let unreachable = route.optional("unreachable").and_then(|node| node.boolean());
+    let unreachable = unreachable.unwrap_or(false);
     let next_hops = match route.optional("next_hops") {
         None => Some(Vec::new()),
         Some(node) => node.list(NEXT_HOPS).and_then(|nodes| {
@@ -39,7 +42,8 @@ pub(in crate::config) fn route(route: Reader<'_>) -> Route {
     let meant = route.finish();
     let next_hops = next_hops.filter(|_| !meant.contains(&"next_hops"));
     let discard = discard || meant.contains(&"discard");
-    Route { discard, next_hop_vrf, next_hops, place, prefix, vrf }
+    let unreachable = unreachable || meant.contains(&"unreachable");
+    Route { discard, next_hop_vrf, next_hops, place, prefix, unreachable, vrf }
 }
 
 /// The name of a VRF.

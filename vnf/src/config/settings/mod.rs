@@ -162,6 +162,8 @@ pub struct RouteSettings {
     pub next_hops: Vec<NextHopSettings>,
     /// The destination, host bits zero.
     pub prefix: IpNet,
+    /// Whether senders are told that there is no way, where packets are discarded.
+    pub unreachable: bool,
     /// The VRF whose packets it routes, an index into `Settings::vrfs`.
     pub vrf: usize,
 }

@@ -1,58 +1,125 @@
 //! Longest-prefix match for IPv6: a 64-way trie with bitmaps in place of pointers, after "Poptrie" (Asai
-//! and Ohara, SIGCOMM 2015). Built once from ranges, which also joins neighbours of equal value.
+//! and Ohara, SIGCOMM 2015). Built from ranges, which also joins neighbours of equal value. A
+//! change builds the branches that it concerns anew; copies share the rest.
+
+use std::sync::Arc;
 
 use super::RouteId;
+use super::chunked::Chunked;
 
 /// An address as a number, a prefix length, and what they map to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    pub(super) address: u128,
-    pub(super) length: u8,
-    pub(super) id: RouteId,
+pub(in crate::forward) struct Entry {
+    pub(in crate::forward) address: u128,
+    pub(in crate::forward) length: u8,
+    pub(in crate::forward) id: RouteId,
 }
 
-/// An immutable map from prefixes to ids.
-#[derive(Debug)]
-pub(super) struct Trie {
-    /// One entry per combination of the first `direct_bits` bits: an id with [`LEAF`] set, or a node.
-    direct: Vec<u32>,
+/// A map from prefixes to ids.
+#[derive(Clone, Debug)]
+pub(in crate::forward) struct Trie {
+    /// One entry per combination of the first `direct_bits` bits: an id with [`LEAF`] set, or a branch.
+    direct: Chunked<u32>,
     direct_bits: u32,
+    /// What is behind the first bits; copies share those that do not change.
+    branches: Vec<Arc<Branch>>,
+    /// Branches in no use.
+    free: Vec<u32>,
+}
+
+/// The trie behind one combination of the first bits.
+#[derive(Debug, Default)]
+struct Branch {
     leaves: Vec<RouteId>,
     nodes: Vec<Node>,
 }
 
 impl Trie {
     /// Builds the map; of two entries for one prefix, the first counts.
-    pub(super) fn build(entries: Vec<Entry>) -> Self {
+    pub(in crate::forward) fn build(mut entries: Vec<Entry>) -> Self {
         let direct_bits = direct_bits(entries.len());
-        let points = Sweep::run(entries);
         let mut trie = Self {
-            direct: vec![LEAF; 1 << direct_bits],
+            direct: Chunked::filled(1 << direct_bits, LEAF),
             direct_bits,
-            leaves: Vec::new(),
-            nodes: Vec::new(),
+            branches: Vec::new(),
+            free: Vec::new(),
         };
-        let mut cursor = Cursor { points: &points, id: RouteId::NONE };
-        for slot in 0..trie.direct.len() {
-            let block = Block::ROOT.child(slot, direct_bits);
-            let (id, inside) = cursor.advance(block);
-            trie.direct[slot] = if inside.is_empty() {
-                LEAF | u32::from(id.0)
-            } else {
-                let index = trie.nodes.len();
-                trie.nodes.push(Node::default());
-                trie.fill(index, block, Cursor { points: inside, id });
-                index as u32
-            };
+        entries.sort_by_key(|e| (e.address, e.length));
+        entries.dedup_by_key(|e| (e.address, e.length));
+        let (mut short, long): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|e| u32::from(e.length) <= direct_bits);
+        short.sort_by_key(|e| e.length);
+        for Entry { address, length, id } in short {
+            let from = trie.slot(address);
+            for at in from..from + (1 << (direct_bits - u32::from(length))) {
+                trie.direct.set(at, LEAF | u32::from(id.0));
+            }
         }
-        trie.leaves.shrink_to_fit();
-        trie.nodes.shrink_to_fit();
+        let slot = |entry: &Entry| bits(entry.address, 0, direct_bits);
+        for block in long.chunk_by(|a, b| slot(a) == slot(b)) {
+            let slot = slot(&block[0]);
+            let outside = trie.direct.get(slot).unwrap_or(LEAF);
+            trie.write(slot, RouteId(outside as u16), block.to_vec());
+        }
         trie
+    }
+
+    /// Whether a map of so many entries has as many slots.
+    pub(in crate::forward) fn suits(&self, entries: usize) -> bool {
+        direct_bits(entries) <= self.direct_bits
+    }
+
+    /// The bits that tell slots apart.
+    pub(in crate::forward) fn slot_bits(&self) -> u32 {
+        self.direct_bits
+    }
+
+    /// The slot of an address.
+    pub(in crate::forward) fn slot(&self, address: u128) -> usize {
+        bits(address, 0, self.direct_bits)
+    }
+
+    /// Writes one slot anew: what the prefixes that hold all of it say, and the longer ones in it, each once.
+    pub(in crate::forward) fn write(
+        &mut self,
+        slot: usize,
+        outside: RouteId,
+        mut inside: Vec<Entry>,
+    ) {
+        let before = self.direct.get(slot).filter(|entry| entry & LEAF == 0);
+        if inside.is_empty() {
+            self.free.extend(before);
+            before.into_iter().for_each(|at| self.branches[at as usize] = Arc::default());
+            self.direct.set(slot, LEAF | u32::from(outside.0));
+            return;
+        }
+        let block = Block::ROOT.child(slot, self.direct_bits);
+        let length = self.direct_bits as u8;
+        inside.push(Entry { address: block.start, length, id: outside });
+        let points = Sweep::run(inside);
+        let mut cursor = Cursor { points: &points, id: RouteId::NONE };
+        let (id, points) = cursor.advance(block);
+        let mut branch = Branch { nodes: vec![Node::default()], ..Branch::default() };
+        branch.fill(0, block, Cursor { points, id });
+        branch.leaves.shrink_to_fit();
+        branch.nodes.shrink_to_fit();
+        let branch = Arc::new(branch);
+        let at = match before.or_else(|| self.free.pop()) {
+            Some(at) => {
+                self.branches[at as usize] = branch;
+                at
+            }
+            None => {
+                self.branches.push(branch);
+                self.branches.len() as u32 - 1
+            }
+        };
+        self.direct.set(slot, at);
     }
 
     /// Writes the id of the longest prefix that holds each address; as many as there are addresses, or
     /// as fit.
-    pub(super) fn find(&self, addresses: &[u128], ids: &mut [RouteId]) {
+    pub(in crate::forward) fn find(&self, addresses: &[u128], ids: &mut [RouteId]) {
         for (addresses, ids) in addresses.chunks(BULK).zip(ids.chunks_mut(BULK)) {
             self.find_bulk(addresses, ids);
         }
@@ -62,32 +129,33 @@ impl Trie {
     /// address.
     #[inline]
     fn find_bulk(&self, addresses: &[u128], ids: &mut [RouteId]) {
-        // The addresses that are not at a leaf, and their nodes.
-        let mut open = [(0, 0); BULK];
+        // The addresses that are not at a leaf, and their branches and nodes.
+        let mut open = [(0, 0, 0); BULK];
         let mut count = 0;
         for (place, (address, id)) in addresses.iter().zip(&mut *ids).enumerate() {
             let slot = bits(*address, 0, self.direct_bits);
-            let entry = self.direct.get(slot).copied().unwrap_or(LEAF);
+            let entry = self.direct.get(slot).unwrap_or(LEAF);
             *id = RouteId(entry as u16);
-            open[count % BULK] = (place, entry);
+            open[count % BULK] = (place, entry, 0);
             count += usize::from(entry & LEAF == 0);
         }
         let mut offset = self.direct_bits;
         while count > 0 {
             let mut deeper = 0;
             for at in 0..count {
-                let (place, index) = open[at % BULK];
+                let (place, branch, index) = open[at % BULK];
                 let Some((address, id)) = addresses.get(place).zip(ids.get_mut(place)) else {
                     return;
                 };
-                let Some(node) = self.nodes.get(index as usize) else { return };
+                let Some(nodes) = self.branches.get(branch as usize) else { return };
+                let Some(node) = nodes.nodes.get(index as usize) else { return };
                 let (child, next) = node.step(bits(*address, offset, STRIDE));
-                *id = self
+                *id = nodes
                     .leaves
                     .get(next as usize * usize::from(!child))
                     .copied()
                     .unwrap_or_default();
-                open[deeper % BULK] = (place, next);
+                open[deeper % BULK] = (place, branch, next);
                 deeper += usize::from(child);
             }
             count = deeper;
@@ -96,10 +164,19 @@ impl Trie {
     }
 
     /// The memory the map takes, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        size_of_val(&self.direct[..]) + size_of_val(&self.leaves[..]) + size_of_val(&self.nodes[..])
+    pub(in crate::forward) fn bytes(&self) -> usize {
+        let branch = |branch: &Arc<Branch>| {
+            size_of_val(&**branch)
+                + size_of_val(&branch.leaves[..])
+                + size_of_val(&branch.nodes[..])
+        };
+        self.direct.bytes()
+            + size_of_val(&self.branches[..])
+            + self.branches.iter().map(branch).sum::<usize>()
     }
+}
 
+impl Branch {
     /// Writes the node at `index` and all below it.
     fn fill(&mut self, index: usize, block: Block, mut cursor: Cursor) {
         let mut node = Node {

@@ -13,17 +13,19 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse};
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, patch, post};
 use axum::{Json, Router};
 use serde::Serialize;
 
 use self::error::Error;
 use self::params::{
-    AclParams, ConfigParams, DryRun, FilterParams, HostParams, ListParams, Params, VrfParams,
+    AclParams, ConfigParams, DryRun, FilterParams, HostParams, ListParams, Params, RouteParams,
+    VrfParams,
 };
 use super::request::{Asker, Failure, Reload, Reply, Request};
 use super::view::{
-    AclRow, Cleared, Link, NeighborRow, PortRow, ReloadReport, RouteRow, State as VnfState,
+    AclRow, Cleared, Link, NeighborRow, PortRow, ReloadReport, RoutesChanged, RoutesPatch,
+    State as VnfState,
 };
 
 /// What the resources need: whom to ask, and which file the instance was started with.
@@ -48,6 +50,7 @@ impl Api {
                 .route("/v1/hosts", get(hosts))
                 .route("/v1/mappings", get(mappings))
                 .route("/v1/reload", post(reload))
+                .route("/v1/routes", patch(patch_routes))
                 .route("/v1/sessions", get(sessions).delete(clear_sessions))
                 .route("/v1/who", get(who::who)),
         )
@@ -97,7 +100,7 @@ fn harmless() -> Router<Api> {
         .route("/v1/openapi.json", get(openapi))
         .route("/v1/pool", ask(Request::Pool))
         .route("/v1/ports", ask_in_vrf(Request::Ports, |row: &PortRow| &row.vrf))
-        .route("/v1/routes", ask_in_vrf(Request::Routes, |row: &RouteRow| &row.vrf))
+        .route("/v1/routes", get(routes))
         .route("/v1/status", ask(Request::Status))
         .route("/v1/version", ask(Request::Version))
         .route("/v1/workers", ask(Request::Workers))
@@ -150,6 +153,30 @@ async fn mappings(State(api): State<Api>, Params(params): Params<ListParams>) ->
     list::stream(api.asker, Request::Mappings, params.filter(), params.limit()).await
 }
 
+async fn routes(State(api): State<Api>, Params(params): Params<RouteParams>) -> list::Answer {
+    list::stream(api.asker, Request::Routes, params.filter(), params.limit()).await
+}
+
+async fn patch_routes(
+    State(api): State<Api>,
+    request: axum::extract::Request,
+) -> Result<Json<RoutesChanged>, Error> {
+    let body = body(request, "the routes").await?;
+    // No body asks for nothing.
+    let body = if body.is_empty() { "{}".into() } else { body };
+    let patch: RoutesPatch = serde_json::from_slice(&body)
+        .map_err(|why| Error::new(StatusCode::BAD_REQUEST, format!("routes: {why}")))?;
+    Ok(Json(api.asker.ask(|reply| Request::PatchRoutes(patch, reply)).await?))
+}
+
+/// The body of a request, once all of it is there.
+async fn body(request: axum::extract::Request, what: &str) -> Result<Bytes, Error> {
+    tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(request, &()))
+        .await
+        .map_err(|_| Error::new(StatusCode::REQUEST_TIMEOUT, format!("{what} did not arrive")))?
+        .map_err(|rejection| Error::new(rejection.status(), rejection.body_text()))
+}
+
 async fn hosts(State(api): State<Api>, Params(params): Params<HostParams>) -> list::Answer {
     list::stream(api.asker, Request::Hosts, params.filter(), params.limit()).await
 }
@@ -172,10 +199,7 @@ async fn replace_config(
     Params(params): Params<ConfigParams>,
     request: axum::extract::Request,
 ) -> Result<Json<ReloadReport>, Error> {
-    let body = tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(request, &()))
-        .await
-        .map_err(|_| Error::new(StatusCode::REQUEST_TIMEOUT, "the configuration did not arrive"))?
-        .map_err(|rejection| Error::new(rejection.status(), rejection.body_text()))?;
+    let body = body(request, "the configuration").await?;
     let text = String::from_utf8(body.into())
         .map_err(|_| Error::new(StatusCode::BAD_REQUEST, "the configuration is not UTF-8"))?;
     let reload = Reload { file: params.file, text, dry_run: params.dry_run };

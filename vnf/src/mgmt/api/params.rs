@@ -90,6 +90,24 @@ impl HostParams {
     }
 }
 
+/// `?vrf=&limit=`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RouteParams {
+    vrf: Option<String>,
+    limit: Option<usize>,
+}
+
+impl RouteParams {
+    pub(super) fn filter(&self) -> Filter {
+        Filter { vrf: self.vrf.clone(), ..Filter::default() }
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.limit.unwrap_or(usize::MAX)
+    }
+}
+
 /// `?vrf=`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

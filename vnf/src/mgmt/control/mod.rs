@@ -4,6 +4,7 @@ mod baseline;
 mod gather;
 mod neighbors;
 mod reload;
+mod routes;
 mod rows;
 mod tap;
 mod thresholds;
@@ -23,15 +24,18 @@ use super::nat_journal::NatJournal;
 use super::request::{Cursor, Protocol, Reload, Reply, Request};
 use super::statistics::{Since, Statistics};
 use super::view::{ReloadReport, RunningConfig, State, Status, Version};
+use crate::assembly::tables::ribs;
 use crate::config::VrfNames;
 use crate::engine::ids::{VrfId, WorkerId};
 use crate::engine::message::{Command, Event, Rings};
+use crate::forward::rib::Ribs;
 use crate::session::refusals::Refusal;
 use crate::start::Parts;
 use baseline::Baseline;
 use gather::{Gather, Measurement};
 use neighbors::Neighbors;
 use reload::{Forecast, Preparation};
+use routes::PUBLISH_EVERY;
 use tap::Tap;
 use thresholds::Thresholds;
 use who::Inquest;
@@ -57,6 +61,9 @@ pub struct Control {
     watched: Instant,
     inquests: Vec<Inquest>,
     inquests_begun: u64,
+    /// The routes by origin, of which the workers have a table.
+    ribs: Ribs,
+    routes_published: Instant,
     started: Instant,
     reloads_applied: u64,
     reloads_refused: u64,
@@ -74,6 +81,9 @@ impl Control {
         let statistics = Statistics::new(workers, cpu::tsc_hz(), now);
         let rings: Vec<_> = parts.workers.iter().map(|w| Arc::clone(&w.rings)).collect();
         let taps = parts.settings.ports.iter().map(|port| Tap::find(&port.device)).collect();
+        // They were in force already, so there is room for all.
+        let mut ribs = ribs(&parts.settings).unwrap_or_default();
+        ribs.publish();
         let lists = Lists::new(rings.len(), &parts.settings.vrfs);
         let mut control = Self {
             baseline: Baseline::default(),
@@ -92,6 +102,8 @@ impl Control {
             watched: now,
             inquests: Vec::new(),
             inquests_begun: 0,
+            ribs,
+            routes_published: now.checked_sub(PUBLISH_EVERY).unwrap_or(now),
             started: now,
             reloads_applied: 0,
             reloads_refused: 0,
@@ -228,7 +240,10 @@ impl event_loop::Control for Control {
             Request::Pool(reply) => self.gather(gather::Asker::Pool(reply)),
             Request::Ports(reply) => reply.send(self.port_rows(Since::Clear)),
             Request::Reload(reload, reply) => self.reload(reload, reply),
-            Request::Routes(reply) => reply.send(self.route_rows()),
+            Request::PatchRoutes(patch, reply) => {
+                reply.settle(self.patch_routes(&patch.add, &patch.remove));
+            }
+            Request::Routes(page, reply) => reply.send(self.route_page(&page)),
             Request::Sessions(page, reply) => {
                 self.lists.sessions.begin(&self.rings, page, reply);
             }
@@ -253,6 +268,7 @@ impl event_loop::Control for Control {
             }
         }
         self.finish_reload();
+        self.publish_routes();
         self.resolve();
         self.statistics.tick(Instant::now());
         if self.watched.elapsed() > WATCHED_EVERY && self.gathers.is_empty() {

@@ -41,6 +41,8 @@ struct Prepared {
     settings: Settings,
     effective: serde_json::Value,
     tables: Tables,
+    /// Whether its routes are those of before.
+    same_routes: bool,
     changes: Vec<String>,
 }
 
@@ -103,11 +105,29 @@ impl Control {
                 self.reloads_applied += u64::from(!reload.dry_run);
                 reply.send(ReloadReport { sessions_ended: 0, changes });
             }
-            Ok(Prepared { settings, effective, mut tables, changes }) => {
-                // Neighbours were learned and lost meanwhile.
+            Ok(Prepared { settings, effective, mut tables, same_routes, changes }) => {
+                // Neighbours and routes were learned and lost meanwhile.
                 tables.learn_again(&settings, &self.parts.tables);
+                tables.generation = Tables::after_reload(self.parts.tables.generation);
+                tables.routes = Arc::clone(&self.parts.tables.routes);
+                let mut ribs = None;
+                if !same_routes {
+                    let mut carried = match self.carry_over(&settings) {
+                        Ok(carried) => carried,
+                        Err(failure) => {
+                            self.reloads_refused += u64::from(!reload.dry_run);
+                            reply.settle(Err(failure));
+                            return self.begin_reload();
+                        }
+                    };
+                    tables.routes = Arc::new(carried.publish());
+                    ribs = Some(carried);
+                }
                 let tables = Arc::new(tables);
                 if !reload.dry_run {
+                    if let Some(ribs) = ribs {
+                        self.ribs = ribs;
+                    }
                     let Reload { file, text, .. } = reload;
                     let running = RunningConfig { file, text, effective };
                     self.apply(running, settings, Arc::clone(&tables));
@@ -222,11 +242,12 @@ impl Basis {
                 "{file}: needs a restart: {keys}; nothing was changed"
             )));
         }
-        let generation = self.tables.generation.wrapping_add(1).max(1);
+        let generation = Tables::after_reload(self.tables.generation);
         let before = Some((&**old, &*self.tables));
         let tables = self.builder.build(&settings, generation, before).map_err(|e| invalid(&e))?;
         let effective = settings.to_json();
-        Ok(Prepared { settings, effective, tables, changes: diff.changes })
+        let same_routes = Arc::ptr_eq(&tables.routes, &self.tables.routes);
+        Ok(Prepared { settings, effective, tables, same_routes, changes: diff.changes })
     }
 }
 

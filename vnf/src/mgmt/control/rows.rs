@@ -15,7 +15,6 @@ use crate::mgmt::request::{Filter, Protocol};
 use crate::mgmt::statistics::Since;
 use crate::mgmt::view::{
     AclRow, AclRuleRow, Link, MappingKind, MappingRow, MemoryRow, NeighborRow, PoolRow, PortRow,
-    RouteRow,
 };
 use crate::nat::table::FixedMapping;
 
@@ -100,32 +99,6 @@ impl Control {
             endpoint(&key.destination, key.destination_port),
             interface.map_or("a hairpin", |interface| &interface.name),
         )
-    }
-
-    pub(super) fn route_rows(&self) -> Vec<RouteRow> {
-        let settings = &self.parts.settings;
-        let connected = settings.interfaces.iter().flat_map(|interface| {
-            interface.addresses.iter().map(|net| RouteRow {
-                prefix: net.trunc().to_string(),
-                next_hops: Vec::new(),
-                port: Some(interface.name.clone()),
-                origin: "connected".to_owned(),
-                vrf: self.vrf(interface.vrf),
-                next_hop_vrf: None,
-            })
-        });
-        let configured = settings.routes.iter().map(|route| RouteRow {
-            prefix: route.prefix.to_string(),
-            next_hops: route.next_hops.iter().map(|hop| hop.address.to_string()).collect(),
-            port: route
-                .next_hops
-                .first()
-                .map(|hop| settings.interfaces[hop.interface].name.clone()),
-            origin: "static".to_owned(),
-            vrf: self.vrf(route.vrf),
-            next_hop_vrf: route.next_hop_vrf.map(|vrf| self.vrf(vrf)),
-        });
-        connected.chain(configured).collect()
     }
 
     pub(super) fn neighbor_rows(&self) -> Vec<NeighborRow> {
@@ -216,9 +189,13 @@ impl Control {
         let tables = &self.parts.tables;
         let acl_rules = self.parts.settings.acls.iter().map(|acl| acl.rules.len()).sum();
         add("acl rules", tables.acl.bytes(), acl_rules, acl_rules);
+        let bytes = tables.routes.iter().map(|table| table.bytes()).sum();
+        add("routes", bytes, self.ribs.len(), self.ribs.len());
+        add("routes by origin", self.ribs.bytes(), self.ribs.len(), self.ribs.len());
         for table in tables.routes.iter() {
-            let most = crate::forward::RouteTable::MAX_TARGETS;
-            add("routes", table.bytes(), table.targets().len(), most);
+            let (most, used) = (crate::forward::RouteTable::MAX_TARGETS, table.targets().len());
+            let bytes = size_of_val(table.targets());
+            add("route targets", bytes, used, most);
         }
         let [known, wanted] = self.neighbors.cache.used_entries();
         let next_hop = size_of::<crate::neighbor::NextHop>();

@@ -148,6 +148,7 @@ pub(crate) fn route() -> RouteRow {
         origin: "static".to_owned(),
         vrf: "default".to_owned(),
         next_hop_vrf: None,
+        kind: "next-hops".to_owned(),
     }
 }
 

@@ -110,7 +110,7 @@ fn acl() {
 fn routes_and_neighbors() {
     let expected = json!({
         "prefix": "0.0.0.0/0", "next_hops": ["198.51.100.254"], "port": "wan", "origin": "static",
-        "vrf": "default", "next_hop_vrf": null,
+        "vrf": "default", "next_hop_vrf": null, "kind": "next-hops",
     });
     golden(&samples::route(), &expected);
     let expected = json!({

@@ -81,7 +81,7 @@ impl Control {
                 table.set(NextHop { stale, ..next_hop(interface, address, mac) });
             }
         }
-        let generation = before.generation.wrapping_add(1).max(1);
+        let generation = Tables::after_reload(before.generation);
         Tables { generation, neighbors: Arc::new(table), ..Tables::clone(before) }
     }
 

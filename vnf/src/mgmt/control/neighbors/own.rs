@@ -43,7 +43,9 @@ impl OwnAddresses {
         let own = tables.interfaces.iter().flat_map(|interface| {
             let addresses = interface.addresses.iter().map(|net| net.addr());
             let pool = tables.nat.pool().addresses().map(|address| Ipv4Addr::from(address).into());
-            let proxied = pool.filter(|address| interface.on_link(*address)).take(PROXIED);
+            let there = interface.vrf == tables.nat.external_vrf();
+            let proxied =
+                pool.filter(move |address| there && interface.on_link(*address)).take(PROXIED);
             addresses.chain(proxied).map(|address| (interface.id, address))
         });
         let present: HashSet<Key> = own.collect();
