@@ -5,10 +5,11 @@ mod middlebox;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use middlebox::world::{MACS, World, stream};
 use middlebox::{Nat, packet};
-use pktgen::engine::Engine;
+use pktgen::engine::{Engine, Live, Stage};
 use pktgen::flow::{Direction, Expect, Protocol, Share};
 use pktgen::measure::{Bench, Course, Drain, Outcome, Trial};
 use pktgen::probe::Place;
@@ -32,32 +33,35 @@ fn whole(frame: Vec<u8>) -> Vec<(u64, Vec<u8>)> {
 
 /// Measures both directions of flows through a NAT that is sound until the trial begins.
 fn run(protocol: Protocol, flows: u32, damage: Damage) -> Outcome {
-    // TCP's handshake has three packets, the warm-up is as long as the trial.
-    let opening = if protocol == Protocol::Tcp { 3 } else { 1 };
-    run_after(u64::from(flows) * opening + FRAMES, protocol, flows, damage)
+    run_from(Stage::Measuring, protocol, flows, damage)
 }
 
-fn run_after(before: u64, protocol: Protocol, flows: u32, mut damage: Damage) -> Outcome {
+/// The same with a NAT that is sound until this stage.
+fn run_from(stage: Stage, protocol: Protocol, flows: u32, mut damage: Damage) -> Outcome {
     let mut nat = Nat::new(MACS);
     let mut number = 0;
+    let live = Arc::new(Live::default());
+    let watched = live.clone();
     let path = Box::new(move |now: u64, at: Place, frame: Vec<u8>| {
-        let is_ip = frame[12..14] == [8, 0];
+        let is_damaged = frame[12..14] == [8, 0] && watched.glance().stage as u8 >= stage as u8;
         let made = nat.carry(now, at, frame).into_iter();
         let damaged = made.flat_map(|(to, frame)| {
-            number += u64::from(is_ip);
-            let made = match number.checked_sub(before) {
-                Some(number) if is_ip && number > 0 => damage(number, to, frame),
-                _ => whole(frame),
-            };
+            number += u64::from(is_damaged);
+            let made = if is_damaged { damage(number, to, frame) } else { whole(frame) };
             made.into_iter().map(move |(delay, frame)| (now + delay, to, frame))
         });
         damaged.collect()
     });
-    measure(path, protocol, flows)
+    measure(path, live, protocol, flows)
 }
 
-fn measure(path: middlebox::world::Path, protocol: Protocol, flows: u32) -> Outcome {
-    let (world, mut engine) = World::new(path, vec![stream(protocol, flows)]);
+fn measure(
+    path: middlebox::world::Path,
+    live: Arc<Live>,
+    protocol: Protocol,
+    flows: u32,
+) -> Outcome {
+    let (world, mut engine) = World::watched(path, vec![stream(protocol, flows)], live);
     let course = Course {
         rate: Some(Rate::per_second(PPS as f64)),
         spacing: Spacing::Even,
@@ -296,7 +300,7 @@ fn one_port_for_two_flows_is_one_clash() {
         }
         whole(frame)
     });
-    let outcome = run_after(0, Protocol::Udp, FLOWS, damage);
+    let outcome = run_from(Stage::Learning, Protocol::Udp, FLOWS, damage);
     let learning = outcome.learning.expect("learned").counters.defects;
     assert_eq!(learning.clash, 1);
     let others = learning.named().into_iter().filter(|(name, _)| *name != "clash");
@@ -322,10 +326,14 @@ fn a_frame_for_another_host_is_wrong_flow_inside_and_bad_dst_outside() {
 #[test]
 fn a_frame_that_leaves_as_it_came_is_untranslated() {
     let mut nat = Nat::new(MACS);
-    let (mut number, before) = (0, u64::from(FLOWS) + FRAMES);
+    let mut number = 0;
+    let live = Arc::new(Live::default());
+    let watched = live.clone();
     let path = Box::new(move |now: u64, at: Place, frame: Vec<u8>| {
-        number += u64::from(frame[12..14] == [8, 0]);
-        if at == Place::Inside && number > before && number % 100 == 1 {
+        let is_measured = watched.glance().stage == Stage::Measuring;
+        let is_outward = at == Place::Inside && frame[12..14] == [8, 0];
+        number += u64::from(is_measured && is_outward);
+        if is_measured && is_outward && number % 100 == 0 {
             let mut leaked = frame;
             leaked[..6].copy_from_slice(&MACS[1]);
             leaked[22] -= 1;
@@ -334,9 +342,8 @@ fn a_frame_that_leaves_as_it_came_is_untranslated() {
         }
         nat.carry(now, at, frame).into_iter().map(|(to, frame)| (now, to, frame)).collect()
     });
-    let found = found(&measure(path, Protocol::Udp, FLOWS));
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!(found[0].0, "untranslated");
+    let found = found(&measure(path, live, Protocol::Udp, FLOWS));
+    assert_eq!(found, [("untranslated", EACH / 100)]);
 }
 
 #[test]

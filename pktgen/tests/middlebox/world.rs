@@ -34,6 +34,11 @@ pub struct World {
 impl World {
     /// A path between two ports of an engine with these streams of flows.
     pub fn new(path: Path, streams: Vec<Stream>) -> (Self, Engine) {
+        Self::watched(path, streams, Arc::new(Live::default()))
+    }
+
+    /// The same; the engine shows what it does.
+    pub fn watched(path: Path, streams: Vec<Stream>, live: Arc<Live>) -> (Self, Engine) {
         let pool = testing::pool(8191);
         let mut ports = [(); 2].map(|()| RingPort::open(&pool, 1).expect("a ring port"));
         let ends = ports.each_ref().map(|port| port.far.clone());
@@ -61,7 +66,6 @@ impl World {
             macs: [MACS[1], MACS[0]],
             vlans: [None; 2],
         };
-        let live = Arc::new(Live::default());
         let flows = Flows::new(streams);
         let engine = Engine::new(sides, flows, expectation, 7, pool.clone(), live);
         let world = Self {
