@@ -130,21 +130,6 @@ impl Flows {
         self.records.get_mut(index as usize)
     }
 
-    /// Asks for the memory that sending needs.
-    #[inline]
-    pub fn prefetch(&self, index: u32) {
-        if let Some(flow) = self.records.get(index as usize) {
-            dpdk_bindings::cpu::prefetch(flow);
-        }
-    }
-
-    /// Asks for the memory that an arrival needs.
-    #[inline]
-    pub fn prefetch_arrival(&self, index: u32, direction: Direction) {
-        self.prefetch(index);
-        self.tracks.prefetch(index as usize * 2 + direction as usize);
-    }
-
     /// The host behind the translator.
     #[inline]
     pub fn inside(&self, index: u32) -> Endpoint {

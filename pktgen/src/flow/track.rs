@@ -59,14 +59,6 @@ impl Tracks {
         Self { tracks: vec![Track::default(); flows * 2], long: vec![0; long], words }
     }
 
-    /// Asks for the memory of a track.
-    #[inline]
-    pub(super) fn prefetch(&self, track: usize) {
-        if let Some(track) = self.tracks.get(track) {
-            dpdk_bindings::cpu::prefetch(track);
-        }
-    }
-
     /// Notes a number.
     #[inline]
     pub(super) fn arrive(&mut self, track: usize, seq: u32) -> Seen {
