@@ -30,6 +30,8 @@ pub struct Acl {
     /// Packets that rules with `log` decided, until the worker tells management.
     matches: Vec<RuleMatch>,
     allowance: TokenBucket,
+    /// Packets of rules with `log` since the last one told of.
+    untold: u32,
 }
 
 /// A packet that a rule with `log` decided.
@@ -45,6 +47,8 @@ pub struct RuleMatch {
     pub key: FlowKey,
     /// What the rule said.
     pub action: AclAction,
+    /// How many packets of rules with `log` came before it that the worker did not tell of.
+    pub untold: u32,
 }
 
 /// Which of a packet's two ACLs is asked.
@@ -64,6 +68,7 @@ impl Acl {
             ended: Mask::EMPTY,
             matches: Vec::with_capacity(LOGGED_PER_SECOND as usize),
             allowance: TokenBucket::default(),
+            untold: 0,
         }
     }
 
@@ -127,13 +132,17 @@ impl Acl {
                 tables.acl.count(self.worker, acl, answer.rule, octets);
             }
             flows.decisions[slot].asked = true;
-            if answer.log
-                && self.matches.len() < self.matches.capacity()
-                && self.allowance.take(now.0, LOGGED_PER_SECOND, LOGGED_PER_SECOND)
-            {
-                let (ingress, key) = (burst.meta[slot].ingress, flows.decisions[slot].real);
-                let (rule, action) = (answer.rule, answer.action);
-                self.matches.push(RuleMatch { acl, rule, ingress, key, action });
+            if answer.log {
+                if self.matches.len() < self.matches.capacity()
+                    && self.allowance.take(now.0, LOGGED_PER_SECOND, LOGGED_PER_SECOND)
+                {
+                    let (ingress, key) = (burst.meta[slot].ingress, flows.decisions[slot].real);
+                    let (rule, action) = (answer.rule, answer.action);
+                    let untold = std::mem::take(&mut self.untold);
+                    self.matches.push(RuleMatch { acl, rule, ingress, key, action, untold });
+                } else {
+                    self.untold = self.untold.saturating_add(1);
+                }
             }
             if answer.action != AclAction::Permit {
                 self.ended.insert_if(slot, is_outdated(slot, burst, flows, tables));

@@ -50,4 +50,8 @@ fn a_rule_with_log_tells_what_it_decided_and_others_do_not() {
     assert_eq!(vnf.count_of("acl-denied"), 1000);
     let told = logged(&mut vnf).len();
     assert!((1..100).contains(&told), "{told} of a flood were told");
+    vnf.advance(seconds(1));
+    vnf.send("lan", &udp("10.0.0.2:5000", "203.0.113.7:54"));
+    let [matched] = logged(&mut vnf)[..] else { panic!("the flood is over") };
+    assert_eq!(matched.untold as usize, 1000 - told);
 }

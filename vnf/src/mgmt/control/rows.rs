@@ -90,8 +90,12 @@ impl Control {
         let interface = settings.interfaces.get(matched.ingress.index());
         let key = &matched.key;
         let endpoint = |words, port| SocketAddr::new(forward::address(key.family, words), port);
+        let untold = match matched.untold {
+            0 => String::new(),
+            count => format!(" (and {count} packets before it that were not told of)"),
+        };
         format!(
-            "acl {acl} rule {}: {} {} {} -> {} from {}",
+            "acl {acl} rule {}: {} {} {} -> {} from {}{untold}",
             matched.rule,
             action(matched.action),
             Protocol(key.protocol),
