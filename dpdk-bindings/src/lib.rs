@@ -19,6 +19,7 @@ pub mod mempool;
 pub mod port;
 pub mod queue;
 pub mod simd;
+pub mod tap;
 pub mod testing;
 
 pub use batch::Batch;

@@ -1,15 +1,17 @@
 //! What becomes of packets that leave the pipeline early: dropped, answered, held, or given to another worker. All of it
 //! is off the fast path.
 
+mod exception;
 mod local;
 
+use crossbeam::queue::ArrayQueue;
 use dpdk_bindings::mbuf::Mbuf;
 use dpdk_bindings::mempool::Mempool;
 
 use crate::engine::burst::Burst;
 use crate::engine::counters::Counters;
 use crate::engine::handover::{Lanes, Parcel};
-use crate::engine::ids::{PortId, Tick, WorkerId};
+use crate::engine::ids::{InterfaceId, PortId, Tick, WorkerId};
 use crate::engine::mask::Slot;
 use crate::engine::message::Event;
 use crate::engine::meta::Meta;
@@ -33,6 +35,7 @@ pub struct Dispatch {
     pub held: HeldPackets,
     /// Fragments of what the VNF itself is asked.
     pub reassembly: Reassembly,
+    allowances: exception::Allowances,
     /// SYNs that wait for their connection's other side.
     pub unsolicited: Unsolicited,
 }
@@ -43,6 +46,8 @@ pub struct Outlets<'a> {
     pub transmit: &'a mut Transmit,
     /// The worker's counters.
     pub counters: &'a Counters,
+    /// Packets for services on the box.
+    pub exceptions: &'a ArrayQueue<(Mbuf, InterfaceId)>,
     /// Tells management something; counts what finds the ring full.
     pub tell: &'a dyn Fn(Event),
 }
@@ -57,6 +62,7 @@ impl Dispatch {
             limiter: Limiter::new(hasher),
             held: HeldPackets::new(),
             reassembly: Reassembly::new(),
+            allowances: exception::Allowances::default(),
             unsolicited: Unsolicited::new(),
         }
     }
@@ -113,6 +119,7 @@ impl Dispatch {
                 None => counters.dropped(DropReason::NoLocalService),
             },
             Verdict::Drop(reason) => counters.dropped(reason),
+            Verdict::Exception => self.except(packet, meta.ingress, outlets, now),
             Verdict::Fragment => self.fragment(packet, meta, tables, outlets),
             Verdict::HandOver(owner) => {
                 match self.lanes.send(self.worker, owner, Parcel::Flow(packet, arrival)) {
@@ -141,7 +148,7 @@ impl Dispatch {
                     }
                 }
             }
-            Verdict::Neighbor => self.neighbor(packet, port, tables, outlets),
+            Verdict::Neighbor => self.neighbor(packet, port, tables, outlets, now),
             Verdict::Reassemble => {
                 self.reassemble(&packet, meta, arrival, tables, outlets, now);
             }
@@ -162,6 +169,7 @@ impl Dispatch {
         port: PortId,
         tables: &Tables,
         outlets: &mut Outlets<'_>,
+        now: Tick,
     ) {
         let answer::Outcome { end, news } = answer::answer(&mut packet, port, tables);
         if let Some(news) = news {
@@ -171,6 +179,7 @@ impl Dispatch {
             answer::End::Answered => outlets.transmit.push(port, packet, outlets.counters),
             answer::End::Dropped(reason) => outlets.counters.dropped(reason),
             answer::End::Heard => outlets.counters.punted.add(1),
+            answer::End::Mirrored(interface) => self.mirror(packet, interface, outlets, now),
         }
     }
 

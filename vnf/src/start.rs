@@ -17,6 +17,7 @@ use crate::engine::ids::Tick;
 use crate::engine::message::Rings;
 use crate::engine::tables::Tables;
 use crate::mgmt::control::Control;
+use crate::mgmt::linux::{self, Linux};
 use crate::mgmt::nat_journal::{Book, NatJournal};
 use crate::mgmt::nat_log::{NatLog, Source};
 use crate::mgmt::view::RunningConfig;
@@ -62,6 +63,8 @@ pub struct Parts {
     pub nat_journal: Option<NatJournal>,
     /// The log of translations.
     pub nat_log: NatLog,
+    /// The exception path, where an interface has a tap.
+    pub linux: Option<Linux>,
 }
 
 /// Starts the network function and returns once every worker polls.
@@ -69,6 +72,11 @@ pub struct Parts {
 /// # Errors
 /// With what is missing and what to do about it. Nothing is left behind.
 pub fn start(settings: Settings, running: RunningConfig) -> anyhow::Result<Control> {
+    let shared = linux::ports::check(&settings);
+    if let Some(why) = shared.refused {
+        bail!(why);
+    }
+    shared.warnings.iter().for_each(|warning| warn!("{warning}"));
     let eal = start_dpdk(&settings.dpdk, &settings.ports)?;
     let workers = settings.dpdk.worker_cores.len();
     let pool = buffers(&eal, &settings)?;
@@ -91,6 +99,8 @@ pub fn start(settings: Settings, running: RunningConfig) -> anyhow::Result<Contr
     for port in &mut ports {
         port.start().with_context(|| format!("device `{}`", port.device()))?;
     }
+    let rings = workers.iter().map(|worker| Arc::clone(&worker.rings)).collect();
+    let linux = Linux::start(&tables.interfaces, rings, pool.clone())?;
     let sources = workers.iter().map(|worker| Source {
         rings: Arc::clone(&worker.rings),
         counters: Arc::clone(&worker.counters),
@@ -117,6 +127,7 @@ pub fn start(settings: Settings, running: RunningConfig) -> anyhow::Result<Contr
         clock,
         nat_journal: nat_journal.context("cannot start a thread")?,
         nat_log,
+        linux,
     };
     Ok(Control::new(parts, running))
 }

@@ -149,7 +149,8 @@ impl Worker {
     fn pass(&mut self, now: Tick) {
         let Self { pipeline, burst, tables, transmit, counters, rings, watch, .. } = self;
         let tell = |event| tell(rings, counters, event);
-        let mut outlets = Outlets { transmit, counters, tell: &tell };
+        let exceptions = &rings.exceptions;
+        let mut outlets = Outlets { transmit, counters, exceptions, tell: &tell };
         pipeline.run(burst, tables, &mut outlets, watch, now);
     }
 
@@ -203,8 +204,12 @@ impl Worker {
         let pipeline = &mut self.pipeline;
         if pipeline.dispatch.keeps_something() {
             let tell = |event| tell(&self.rings, &self.counters, event);
-            let mut outlets =
-                Outlets { transmit: &mut self.transmit, counters: &self.counters, tell: &tell };
+            let mut outlets = Outlets {
+                transmit: &mut self.transmit,
+                counters: &self.counters,
+                exceptions: &self.rings.exceptions,
+                tell: &tell,
+            };
             let Pipeline { dispatch, flows, .. } = pipeline;
             dispatch.give_up_waiting(&self.tables, &mut outlets, now);
             dispatch.answer_unsolicited(flows, &self.tables, &mut outlets, now);
@@ -247,11 +252,24 @@ impl Worker {
                 listing => self.list(listing, now),
             }
         }
+        if !self.rings.injections.is_empty() {
+            self.inject();
+        }
         if !self.rings.events.is_full() {
             let tell = |lease| tell(&self.rings, &self.counters, Event::Lease(lease));
             self.pipeline.flows.tend_ports(now, tell);
         }
         ControlFlow::Continue(())
+    }
+
+    /// Sends what services on the box send.
+    #[cold]
+    fn inject(&mut self) {
+        for _ in 0..INJECTIONS_PER_LOOK {
+            let Some((frame, port)) = self.rings.injections.pop() else { break };
+            self.transmit.originate(port, frame, &self.counters);
+        }
+        self.transmit.flush(&self.counters);
     }
 
     /// Uses new tables from the next burst on, and lets packets go whose neighbour is known now.
@@ -312,3 +330,5 @@ fn tell(rings: &Rings, counters: &Counters, event: Event) {
 const TURNS_PER_COMMAND_CHECK: u32 = 256;
 /// Commands obeyed in one look: a flood of them cannot starve packets.
 const COMMANDS_PER_LOOK: usize = 8;
+/// Frames of services on the box that are sent in one look.
+const INJECTIONS_PER_LOOK: usize = 64;

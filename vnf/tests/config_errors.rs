@@ -140,3 +140,32 @@ const EXAMPLES: [&str; 5] = [
     include_str!("config/contract.toml"),
     include_str!("config/errors.toml"),
 ];
+
+#[test]
+fn taps_have_names_of_their_own_that_interfaces_can_have() {
+    let errors = |first: &str, second: &str, device: &str| {
+        let text = format!(
+            "[[port]]\nname = \"a\"\ndevice = \"{device}\"\nlinux = \"{first}\"\n\
+             [[port]]\nname = \"b\"\ndevice = \"net_null1\"\nlinux = \"{second}\"\n"
+        );
+        match config::parse("vnf.toml", &text) {
+            Ok(_) => Vec::new(),
+            Err(errors) => errors.0.iter().map(ToString::to_string).collect(),
+        }
+    };
+    assert!(errors("t0", "t1", "net_null0").is_empty());
+    assert_eq!(
+        errors("t0", "t0", "net_null0"),
+        ["vnf.toml:8: port[b].linux: found \"t0\", expected a tap of its own: line 4 has this one"]
+    );
+    for name in ["", "lo", "a/b", "a b", "sixteen-letters-"] {
+        let expected = "expected the name of a network interface, at most 15 characters";
+        let message = format!("vnf.toml:8: port[b].linux: found \"{name}\", {expected}");
+        assert_eq!(errors("t0", name, "net_null0"), [message]);
+    }
+    let expected = "expected another name than that of a port's own tap";
+    assert_eq!(
+        errors("t0", "t1", "net_tap0,iface=t0"),
+        [format!("vnf.toml:4: port[a].linux: found \"t0\", {expected}")]
+    );
+}

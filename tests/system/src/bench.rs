@@ -30,7 +30,7 @@ impl Bench {
             .replace("net_tap0,iface=TAP", &device(0, "lan.sock"))
             .replace("net_tap1,iface=TAP", &device(1, "wan.sock"));
         std::fs::write(path("vnf.toml"), text)?;
-        let mut vnf = Vnf::spawn(&path("vnf.toml"), &path("vnf.sock"), &path("vnf.log"))?;
+        let mut vnf = Vnf::spawn(&path("vnf.toml"), &path("vnf.sock"), &path("vnf.log"), None)?;
         vnf.wait_answering()?;
         Ok(Self { vnf, dir })
     }

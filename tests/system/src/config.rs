@@ -11,6 +11,12 @@ pub struct Config {
     pub workers: usize,
     /// `nat44.pool`.
     pub pool: &'static str,
+    /// The destination of the route by way of the far router.
+    pub default_route: &'static str,
+    /// Whether the VNF runs in a namespace of its own, with taps for the services there.
+    pub boxed: bool,
+    /// More keys of the external port, as TOML lines.
+    pub wan: &'static str,
     /// More keys of `[nat44]`, as TOML lines.
     pub nat: &'static str,
     /// Rules of the list that the internal port asks, as TOML; what none matches is permitted.
@@ -25,6 +31,9 @@ impl Default for Config {
             hugepages: "auto",
             workers: 1,
             pool: "198.51.100.10-198.51.100.13",
+            default_route: "0.0.0.0/0",
+            boxed: false,
+            wan: "",
             nat: "",
             rules: "",
             more: "",
@@ -33,9 +42,26 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The VNF in a network namespace of its own, with the taps `xlan` and `xwan` for services there.
+    pub fn boxed() -> Self {
+        Self { boxed: true, ..Self::default() }
+    }
+
     /// The file's text for these interfaces and this socket.
     pub fn text(&self, lan: &str, wan: &str, socket: &Path) -> String {
-        let Self { hugepages, workers, pool, nat, rules, more } = self;
+        let Self {
+            hugepages,
+            workers,
+            pool,
+            default_route,
+            boxed,
+            wan: wan_keys,
+            nat,
+            rules,
+            more,
+        } = self;
+        let [tap_lan, tap_wan] =
+            ["linux = \"xlan\"", "linux = \"xwan\""].map(|key| if *boxed { key } else { "" });
         let [main, worker] = cores();
         let workers = vec![worker.to_string(); *workers].join(", ");
         let socket = socket.display();
@@ -56,6 +82,7 @@ addresses = ["10.0.0.1/24", "fd00:a::1/64"]
 mac = "02:00:00:00:00:01"
 nat = "internal"
 acl_in = "from-lan"
+{tap_lan}
 
 [[port]]
 name = "wan"
@@ -63,9 +90,11 @@ device = "net_tap1,iface={wan}"
 addresses = ["198.51.100.1/24", "fd00:b::1/64"]
 mac = "02:00:00:00:00:02"
 nat = "external"
+{tap_wan}
+{wan_keys}
 
 [[route]]
-prefix = "0.0.0.0/0"
+prefix = "{default_route}"
 next_hops = ["198.51.100.254"]
 
 [nat44]

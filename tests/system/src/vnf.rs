@@ -9,6 +9,8 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::namespace::Namespace;
+
 /// A `vnf run` process and a client for its socket.
 pub struct Vnf {
     child: Child,
@@ -18,12 +20,23 @@ pub struct Vnf {
 }
 
 impl Vnf {
-    /// Starts a process with this configuration; it is not ready yet.
-    pub fn spawn(config: &Path, socket: &Path, log: &Path) -> Result<Self> {
+    /// Starts a process with this configuration, in a namespace if one is given; it is not ready yet.
+    pub fn spawn(
+        config: &Path,
+        socket: &Path,
+        log: &Path,
+        home: Option<&Namespace>,
+    ) -> Result<Self> {
         let output = File::options().create(true).append(true).open(log)?;
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL"])
-            .arg(program())
+        let mut command = match home {
+            Some(home) => home.command(&program().display().to_string()),
+            None => {
+                let mut command = Command::new("setpriv");
+                command.args(["--pdeathsig", "KILL"]).arg(program());
+                command
+            }
+        };
+        let child = command
             .args(["run", "-c"])
             .arg(config)
             .stdout(output.try_clone()?)

@@ -18,6 +18,8 @@ use crate::vnf::{Vnf, program};
 pub struct World {
     /// The running VNF; declared first, so that it ends first.
     pub vnf: Vnf,
+    /// Where the VNF runs, if not in the namespace of the tests.
+    pub home: Option<Namespace>,
     /// The internal host.
     pub lan: Namespace,
     /// The Internet.
@@ -54,21 +56,43 @@ impl World {
         let dir = TempDir::new()?;
         let (lan, wan) = (Namespace::new("lan")?, Namespace::new("wan")?);
         std::fs::write(file(&dir), config.text(&lan_tap, &wan_tap, &socket(&dir)))?;
-        let vnf = Vnf::spawn(&file(&dir), &socket(&dir), &dir.path().join("vnf.log"))?;
-        Ok(Some(Self { vnf, lan, wan, lan_tap, wan_tap, dir, _turn: turn }))
+        let home = config.boxed.then(|| Namespace::new("box")).transpose()?;
+        for setting in ["all", "default"] {
+            let setting = format!("net.ipv6.conf.{setting}.disable_ipv6=0");
+            home.iter()
+                .try_for_each(|home| home.run("sysctl", &["-q", "-w", &setting]).map(drop))?;
+        }
+        let log = dir.path().join("vnf.log");
+        let vnf = Vnf::spawn(&file(&dir), &socket(&dir), &log, home.as_ref())?;
+        Ok(Some(Self { vnf, home, lan, wan, lan_tap, wan_tap, dir, _turn: turn }))
     }
 
     /// Gives each host its end of the taps.
     pub fn plug(&self) -> Result<()> {
-        attach(&self.lan, &self.lan_tap, "02:00:00:00:01:02", "10.0.0.2/24")?;
-        attach(&self.wan, &self.wan_tap, "02:00:00:00:02:fe", "198.51.100.254/24")?;
+        let from = self.home.as_ref();
+        attach(from, &self.lan, &self.lan_tap, "02:00:00:00:01:02", "10.0.0.2/24")?;
+        attach(from, &self.wan, &self.wan_tap, "02:00:00:00:02:fe", "198.51.100.254/24")?;
         self.lan.ip(&["route", "add", "default", "via", "10.0.0.1"])?;
+        Ok(())
+    }
+
+    /// Gives both hosts addresses of IPv6, fd00:a::2 and fd00:b::2, and a way to each other.
+    pub fn enable_ipv6(&self) -> Result<()> {
+        for (host, tap, address, gateway) in [
+            (&self.lan, &self.lan_tap, "fd00:a::2/64", "fd00:a::1"),
+            (&self.wan, &self.wan_tap, "fd00:b::2/64", "fd00:b::1"),
+        ] {
+            host.run("sysctl", &["-q", "-w", &format!("net.ipv6.conf.{tap}.disable_ipv6=0")])?;
+            host.ip(&["addr", "add", address, "dev", tap, "nodad"])?;
+            host.ip(&["-6", "route", "add", "default", "via", gateway, "dev", tap])?;
+        }
         Ok(())
     }
 
     /// Starts another VNF in the place of one that ended, and plugs its taps.
     pub fn restart(&mut self) -> Result<()> {
-        self.vnf = Vnf::spawn(&self.config(), self.vnf.socket(), &self.dir.path().join("vnf.log"))?;
+        let log = self.dir.path().join("vnf.log");
+        self.vnf = Vnf::spawn(&self.config(), self.vnf.socket(), &log, self.home.as_ref())?;
         self.vnf.wait_ready()?;
         self.plug()
     }
@@ -113,8 +137,18 @@ pub fn pooled(address: IpAddr) -> bool {
     matches!(address, IpAddr::V4(v4) if matches!(v4.octets(), [198, 51, 100, 10..=13]))
 }
 
-fn attach(to: &Namespace, tap: &str, mac: &str, address: &str) -> Result<()> {
-    ip(&["link", "set", tap, "netns", to.name()])?;
+fn attach(
+    from: Option<&Namespace>,
+    to: &Namespace,
+    tap: &str,
+    mac: &str,
+    address: &str,
+) -> Result<()> {
+    let arguments = ["link", "set", tap, "netns", to.name()];
+    match from {
+        Some(home) => home.ip(&arguments)?,
+        None => ip(&arguments)?,
+    };
     to.ip(&["link", "set", tap, "address", mac])?;
     to.ip(&["addr", "add", address, "dev", tap])?;
     to.ip(&["link", "set", tap, "up"])?;

@@ -100,6 +100,7 @@ impl Builder {
             acl_in: interface.acl_in,
             acl_out: interface.acl_out,
             addresses: interface.addresses.clone(),
+            linux: interface.linux.clone(),
             unusable: Vec::new(),
         });
         InterfaceTable::new(interfaces.collect(), &self.port_macs)

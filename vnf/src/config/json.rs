@@ -85,6 +85,9 @@ impl Settings {
         if let Some(mac) = interface.mac {
             own["mac"] = json!(show_mac(mac));
         }
+        if let Some(linux) = &interface.linux {
+            own["linux"] = json!(linux);
+        }
         if let Some(nat) = interface.nat {
             own["nat"] = json!(match nat {
                 NatRole::External => "external",

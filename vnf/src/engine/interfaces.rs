@@ -33,6 +33,8 @@ pub struct Interface {
     pub acl_out: Option<usize>,
     /// Its addresses and subnets.
     pub addresses: Vec<IpNet>,
+    /// The Linux tap that stands for it on the box.
+    pub linux: Option<String>,
     /// Those of its IPv6 addresses that are being checked for duplicates, or are some (RFC 4862 5.4).
     pub unusable: Vec<IpAddr>,
 }
@@ -66,9 +68,11 @@ impl Interface {
         !self.unusable.contains(&address)
     }
 
-    /// Whether the address lies in one of its subnets.
+    /// Whether the address lies in one of its subnets, or is a link-local one where IPv6 is spoken.
     pub fn on_link(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|net| net.contains(&address))
+        let v6 = || self.addresses.iter().any(|net| matches!(net, IpNet::V6(_)));
+        let link_local = matches!(address, IpAddr::V6(own) if own.is_unicast_link_local());
+        self.addresses.iter().any(|net| net.contains(&address)) || link_local && v6()
     }
 
     /// Whether the address is the broadcast address of one of its IPv4 subnets.

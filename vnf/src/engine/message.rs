@@ -265,6 +265,10 @@ pub struct Rings {
     pub commands: ArrayQueue<Command>,
     /// The worker writes, management reads.
     pub events: ArrayQueue<Event>,
+    /// Packets for services on the box: the worker writes, the exception path reads.
+    pub exceptions: ArrayQueue<(Mbuf, InterfaceId)>,
+    /// Frames from services on the box: the exception path writes, the worker reads.
+    pub injections: ArrayQueue<(Mbuf, PortId)>,
     /// The worker writes, the log of translations reads.
     pub records: ArrayQueue<Record>,
 }
@@ -275,6 +279,8 @@ impl Rings {
         Arc::new(Self {
             commands: ArrayQueue::new(COMMANDS),
             events: ArrayQueue::new(EVENTS),
+            exceptions: ArrayQueue::new(EXCEPTIONS),
+            injections: ArrayQueue::new(EXCEPTIONS),
             records: ArrayQueue::new(RECORDS),
         })
     }
@@ -284,3 +290,5 @@ impl Rings {
 pub const BLOCKS: usize = 16;
 const COMMANDS: usize = 1024;
 const EVENTS: usize = 4096;
+/// Packets on their way to services on the box, and from them.
+pub const EXCEPTIONS: usize = 512;

@@ -9,6 +9,8 @@ pub enum Verdict {
     Answer,
     /// Dropped and counted.
     Drop(DropReason),
+    /// For a service on the box: it leaves through the interface's tap.
+    Exception,
     /// Ready to leave, but larger than the next hop takes: it leaves in fragments.
     Fragment,
     /// The flow belongs to another worker; the packet travels, its state does not.
@@ -36,6 +38,8 @@ pub enum Rejection {
     HostUnreachable,
     /// Destination network unreachable: no route.
     NetworkUnreachable,
+    /// Parameter problem: its code, and the octet of the IP packet that is at fault.
+    ParameterProblem(u8, u32),
     /// Destination port unreachable.
     PortUnreachable,
     /// Destination protocol unreachable.
@@ -76,6 +80,7 @@ reasons! {
     AclDenied "acl-denied" "A rule or the default of the port's ACL denied or rejected the packet."
     ArpInvalid "arp-invalid" "An ARP message that RFC 826 does not allow, or that names an impossible address."
     EthernetBadSource "ethernet-bad-source" "The source MAC address is a group address or the VNF's own."
+    ExceptionLimit "exception-limit" "For a service on the box, but more than the exception path takes at once or in a second."
     FragmentInvalid "fragment-invalid" "A fragment that overlaps another, is empty, misaligned, too small to be filtered, or ends beyond 65,535 octets."
     FragmentLimit "fragment-limit" "A fragment whose datagram could not be tracked: too many at once, or its first fragment never came."
     HandoverFull "handover-full" "The ring to the worker that owns the flow was full."

@@ -126,7 +126,9 @@ fn admit(
     let meta = &mut burst.meta[slot];
     let decision = flows.decisions[slot];
     if decision.plan == Plan::Local {
-        return Err(crate::icmp::local::answer(meta));
+        let ingress = tables.interfaces.find(meta.ingress);
+        let linux = ingress.is_some_and(|interface| interface.linux.is_some());
+        return Err(crate::icmp::local::answer(meta, linux));
     }
     check(meta, tables)?;
     if !leaves_plainly(meta, tables) {

@@ -1,4 +1,5 @@
-//! Packets for the VNF's own addresses: echo requests are answered, everything else is told that nobody listens.
+//! Packets for the VNF's own addresses: echo requests are answered, everything else is for services on the box, or told that
+//! nobody listens.
 
 use dpdk_bindings::mbuf::Mbuf;
 
@@ -8,8 +9,9 @@ use crate::engine::verdict::{DropReason, Rejection, Verdict};
 use crate::fragment::reassembly::Datagram;
 use crate::wire::{icmp, protocol};
 
-/// What becomes of a packet for one of the VNF's own addresses.
-pub fn answer(meta: &Meta) -> Verdict {
+/// What becomes of a packet for one of the VNF's own addresses; `linux`: the interface that it came in by has a tap, where
+/// services may listen.
+pub fn answer(meta: &Meta, linux: bool) -> Verdict {
     let request = match meta.key.family {
         Family::Ipv4 => (protocol::ICMP, icmp::v4::ECHO_REQUEST),
         Family::Ipv6 => (protocol::ICMPV6, icmp::v6::ECHO_REQUEST),
@@ -17,6 +19,9 @@ pub fn answer(meta: &Meta) -> Verdict {
     let is_request = (meta.key.protocol, meta.detail) == request;
     if meta.form == Form::Fragment && is_request {
         return Verdict::Reassemble;
+    }
+    if linux && !(is_request && meta.kind == Kind::Flow) {
+        return Verdict::Exception;
     }
     if meta.kind != Kind::Flow || meta.form == Form::Fragment {
         return Verdict::Drop(DropReason::NoLocalService);

@@ -37,7 +37,11 @@ pub fn build(
         Family::Ipv4 if resets => reset::write_v4(frame, room),
         Family::Ipv6 if resets => reset::write_v6(frame, room),
         Family::Ipv4 => {
-            let sender = Ipv4Addr::from(wire::at::<Ipv4Header>(frame, l3)?.source);
+            let header = wire::at::<Ipv4Header>(frame, l3)?;
+            let (sender, to) = (Ipv4Addr::from(header.source), Ipv4Addr::from(header.destination));
+            if interface.is_broadcast(sender) || interface.is_broadcast(to) {
+                return None; // RFC 1812 4.3.2.7
+            }
             let source = interface.source_for4(sender)?.octets();
             error::write_v4(frame, v4(rejection), source, room)
         }
@@ -57,6 +61,7 @@ fn v4(rejection: Rejection) -> Error {
         Rejection::FragmentationNeeded(mtu) => Error::v4_fragmentation_needed(mtu),
         Rejection::HostUnreachable => Error::V4_HOST_UNREACHABLE,
         Rejection::NetworkUnreachable => Error::V4_NO_ROUTE,
+        Rejection::ParameterProblem(_, pointer) => Error::v4_parameter_problem(pointer as u8),
         Rejection::PortUnreachable => Error::V4_PORT_UNREACHABLE,
         Rejection::ProtocolUnreachable => Error::V4_PROTOCOL_UNREACHABLE,
         Rejection::ReassemblyTimeExceeded => Error::V4_REASSEMBLY_EXCEEDED,
@@ -71,6 +76,7 @@ fn v6(rejection: Rejection) -> Error {
         Rejection::FragmentationNeeded(mtu) => Error::v6_packet_too_big(mtu.into()),
         Rejection::HostUnreachable => Error::V6_ADDRESS_UNREACHABLE,
         Rejection::NetworkUnreachable => Error::V6_NO_ROUTE,
+        Rejection::ParameterProblem(code, pointer) => Error::v6_parameter_problem(code, pointer),
         Rejection::PortUnreachable => Error::V6_PORT_UNREACHABLE,
         // RFC 4443 3.4: unrecognized next header, at the field that names it.
         Rejection::ProtocolUnreachable => Error::v6_parameter_problem(1, 6),

@@ -38,6 +38,8 @@ pub struct MetricsSnapshot {
     pub neighbors_refused: u64,
     /// How often somebody else claimed one of our addresses.
     pub address_conflicts: u64,
+    /// The exception path, by interface.
+    pub linux: Vec<LinuxRow>,
     /// The access control lists with their counters.
     pub acl: Vec<AclRow>,
     /// Records written to the log of translations.
@@ -56,6 +58,19 @@ pub struct MetricsSnapshot {
     pub reloads_refused: u64,
 }
 
+/// What went through the tap of one interface.
+#[derive(Clone, Debug)]
+pub struct LinuxRow {
+    /// The interface.
+    pub port: String,
+    /// Packets that the kernel received.
+    pub to_kernel: u64,
+    /// Packets that the kernel sent.
+    pub from_kernel: u64,
+    /// Packets that the kernel did not take, or that found no buffer.
+    pub lost: u64,
+}
+
 impl MetricsSnapshot {
     /// The text that Prometheus reads.
     pub fn render(&self) -> String {
@@ -68,6 +83,7 @@ impl MetricsSnapshot {
         self.render_workers(&mut text);
         self.render_memory(&mut text);
         self.render_neighbors(&mut text);
+        self.render_linux(&mut text);
         self.render_acl(&mut text);
         self.render_log(&mut text);
         text.0
@@ -193,6 +209,27 @@ impl MetricsSnapshot {
         text.single("vnf_neighbors_refused_total", COUNTER, help, self.neighbors_refused);
         let help = "Claims of others to addresses of the VNF.";
         text.single("vnf_address_conflicts_total", COUNTER, help, self.address_conflicts);
+    }
+
+    fn render_linux(&self, text: &mut Text) {
+        let name = "vnf_linux_packets_total";
+        text.family(name, COUNTER, "Packets of services on the box, by the port of their tap.");
+        for row in &self.linux {
+            for (direction, count) in [("to", row.to_kernel), ("from", row.from_kernel)] {
+                let labels: [(&str, &dyn Display); 2] =
+                    [("port", &row.port), ("direction", &direction)];
+                text.sample(name, &labels, count);
+            }
+        }
+        let name = "vnf_linux_lost_total";
+        text.family(
+            name,
+            COUNTER,
+            "Packets that the kernel did not take, or that found no buffer.",
+        );
+        for row in &self.linux {
+            text.sample(name, &[("port", &row.port)], row.lost);
+        }
     }
 
     /// Of a long list only the rules that decided something: nobody collects ten thousand zeros.

@@ -4,6 +4,7 @@ pub mod api;
 pub mod client;
 pub mod control;
 pub mod event_loop;
+pub mod linux;
 pub mod lists;
 pub mod metrics;
 pub mod nat_journal;

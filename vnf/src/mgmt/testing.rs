@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::api::Api;
 use super::client::Client;
-use super::metrics::MetricsSnapshot;
+use super::metrics::{LinuxRow, MetricsSnapshot};
 use super::request::{
     self, Cursor, Failure, Filter, Page, Reload, Reply, Request, Rows, WhoAnswer,
 };
@@ -170,6 +170,7 @@ pub(crate) fn metrics() -> MetricsSnapshot {
         neighbors: [("stale".to_owned(), 2)].into(),
         neighbors_refused: 6,
         address_conflicts: 1,
+        linux: vec![LinuxRow { port: "lan".to_owned(), to_kernel: 4, from_kernel: 3, lost: 1 }],
         acl: vec![samples::acl()],
         log_records: 40,
         log_records_lost: 4,

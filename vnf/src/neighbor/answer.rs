@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use dpdk_bindings::mbuf::Mbuf;
 
-use crate::engine::ids::PortId;
+use crate::engine::ids::{InterfaceId, PortId};
 use crate::engine::interfaces::Interface;
 use crate::engine::message::{Claim, Event, Sighting, Word};
 use crate::engine::tables::Tables;
@@ -31,6 +31,8 @@ pub enum End {
     Dropped(DropReason),
     /// It asks nothing of us.
     Heard,
+    /// Likewise, but the kernel, which asks for itself, wants to hear it too.
+    Mirrored(InterfaceId),
 }
 
 /// Reads an ARP or ND message and turns a question about one of our addresses into the answer.
@@ -81,17 +83,23 @@ fn answer_arp(packet: &mut Mbuf, interface: &Interface, tables: &Tables) -> Opti
         let length = arp::reply(frame, interface.mac)?;
         packet.truncate(length);
     }
-    Some(Outcome { end: if answered { End::Answered } else { End::Heard }, news })
+    let end = match answered {
+        true => End::Answered,
+        false if is_reply || message.is_gratuitous() => heard_by_all(interface),
+        false => End::Heard,
+    };
+    Some(Outcome { end, news })
 }
 
 fn answer_nd(packet: &mut Mbuf, interface: &Interface, tables: &Tables) -> Option<Outcome> {
     let heard = |news| Some(Outcome { end: End::Heard, news });
+    let mirrored = |news| Some(Outcome { end: heard_by_all(interface), news });
     let message = wire::network(packet.data(), ethernet::IPV6).and_then(nd::parse);
     match message? {
         nd::Message::Solicitation { source, source_mac, target } => {
             let own = IpAddr::from(Ipv6Addr::from(target));
             if !interface.owns(own) {
-                return heard(None);
+                return mirrored(None); // it may be for an address of the kernel's own
             }
             if !interface.may_use(own) {
                 // RFC 4862 5.4.3: who asks without an address wants this one too.
@@ -123,9 +131,14 @@ fn answer_nd(packet: &mut Mbuf, interface: &Interface, tables: &Tables) -> Optio
             let known = known.and_then(|id| tables.neighbors.next_hop(id)).map(|hop| hop.mac());
             let word = Word::Told { solicited, overrides };
             let mac = target_mac.or(known.filter(|_| solicited));
-            heard(mac.and_then(|mac| sighting(interface, target, mac, word, tables)))
+            mirrored(mac.and_then(|mac| sighting(interface, target, mac, word, tables)))
         }
     }
+}
+
+/// The end of what the kernel wants to hear too, if it has a tap here.
+fn heard_by_all(interface: &Interface) -> End {
+    if interface.linux.is_some() { End::Mirrored(interface.id) } else { End::Heard }
 }
 
 /// A frame that somebody else sent in the name of one of our addresses.

@@ -7,7 +7,7 @@ use crate::engine::ids::InterfaceId;
 use crate::engine::interfaces::Interface;
 use crate::engine::meta::{Family, FlowKey, Form, Kind, Meta};
 use crate::engine::tables::Tables;
-use crate::engine::verdict::{DropReason, Verdict};
+use crate::engine::verdict::{DropReason, Rejection, Verdict};
 use crate::icmp::inner;
 use crate::wire::icmp::{self, Class, IcmpHeader};
 use crate::wire::ipv4::{self, Ipv4Header, address, options};
@@ -29,7 +29,7 @@ pub(super) fn read(
     let total = usize::from(header.total_length.get());
     let header_length = header.header_len();
     if header.version_ihl != 0x45 {
-        with_options(frame, l3, header)?;
+        with_options(frame, l3, header, &mut meta.key)?;
     }
     if total < header_length || l3 + total > length {
         return Err(BAD_HEADER);
@@ -96,7 +96,12 @@ pub(super) fn read(
 
 /// Checks what the fixed header length does not hold for.
 #[cold]
-fn with_options(frame: &[u8], l3: usize, header: &Ipv4Header) -> Result<(), Verdict> {
+fn with_options(
+    frame: &[u8],
+    l3: usize,
+    header: &Ipv4Header,
+    key: &mut FlowKey,
+) -> Result<(), Verdict> {
     let length = header.header_len();
     if header.version() != 4 || length < ipv4::HEADER {
         return Err(BAD_HEADER);
@@ -104,9 +109,14 @@ fn with_options(frame: &[u8], l3: usize, header: &Ipv4Header) -> Result<(), Verd
     let octets = frame.get(l3 + ipv4::HEADER..l3 + length).ok_or(BAD_HEADER)?;
     match options::walk(octets) {
         options::Options::Fine => Ok(()),
-        options::Options::Malformed | options::Options::SourceRoute => {
-            Err(Verdict::Drop(DropReason::Ipv4Options))
+        options::Options::Malformed(at) => {
+            // Who is told: the rest of the key is nobody's business.
+            key.source = [u32::from_be_bytes(header.source), 0, 0, 0];
+            (key.protocol, key.family) = (header.protocol, Family::Ipv4);
+            let told = Rejection::ParameterProblem(0, ipv4::HEADER as u32 + u32::from(at));
+            Err(Verdict::Reject(told, DropReason::Ipv4Options))
         }
+        options::Options::SourceRoute => Err(Verdict::Drop(DropReason::Ipv4Options)),
     }
 }
 

@@ -5,7 +5,7 @@ use dpdk_bindings::mbuf::Mbuf;
 use super::{TOO_SHORT, transport, trim, words};
 use crate::engine::interfaces::Interface;
 use crate::engine::meta::{Family, FlowKey, Form, Kind, Meta};
-use crate::engine::verdict::{DropReason, Verdict};
+use crate::engine::verdict::{DropReason, Rejection, Verdict};
 use crate::icmp::inner;
 use crate::wire::icmp::{Class, IcmpHeader, v6};
 use crate::wire::ipv6::{self, Ipv6Header, address, extensions};
@@ -26,7 +26,7 @@ pub(super) fn read(
         return Err(BAD_HEADER);
     }
     let octets = frame.get(l3..(l3 + total).min(frame.len())).ok_or(TOO_SHORT)?;
-    let upper = extensions::upper(octets).map_err(|_| BAD_HEADER)?;
+    let upper = extensions::upper(octets).map_err(|refused| problem(refused, header, meta))?;
     meta.key = FlowKey {
         source: words(&header.source),
         destination: words(&header.destination),
@@ -49,10 +49,17 @@ pub(super) fn read(
         return Err(Verdict::Neighbor);
     }
     if address::is_multicast(header.destination) {
-        return Err(Verdict::Drop(DropReason::L2Group));
+        let of_link = header.destination[1] & 0x0f == LINK_SCOPE;
+        return Err(match interface.linux.is_some() && of_link {
+            true => Verdict::Exception,
+            false => Verdict::Drop(DropReason::L2Group),
+        });
     }
     let own_link_local = address::is_link_local(header.destination)
         && interface.owns(std::net::Ipv6Addr::from(header.destination).into());
+    if address::is_link_local(header.destination) && !own_link_local && interface.linux.is_some() {
+        return Err(Verdict::Exception); // the kernel has an address of its own there
+    }
     if !address::may_send(header.source)
         || !(address::may_be_forwarded(header.destination) || own_link_local)
         || header.source == header.destination
@@ -88,6 +95,15 @@ pub(super) fn read(
     }
     trim(packet, meta);
     Ok(())
+}
+
+/// What becomes of a packet whose extension headers are refused; some senders are told (RFC 8200 4, RFC 4443 3.4).
+#[cold]
+fn problem(refused: extensions::Refused, header: &Ipv6Header, meta: &mut Meta) -> Verdict {
+    let Some((code, pointer)) = refused.problem else { return BAD_HEADER };
+    meta.key.source = words(&header.source);
+    (meta.key.protocol, meta.key.family) = (header.next_header, Family::Ipv6);
+    Verdict::Reject(Rejection::ParameterProblem(code, pointer), DropReason::Ipv6BadHeader)
 }
 
 /// Reads an ICMPv6 message: a query by its identifier, an error by the flow it is about.
@@ -133,4 +149,6 @@ fn about(quoted: &inner::Inner<[u8; 16]>, reply: bool) -> FlowKey {
 }
 
 const BAD_HEADER: Verdict = Verdict::Drop(DropReason::Ipv6BadHeader);
+/// The scope of groups of a link (RFC 4291 2.7).
+const LINK_SCOPE: u8 = 2;
 const FRAGMENT_INVALID: Verdict = Verdict::Drop(DropReason::FragmentInvalid);

@@ -82,11 +82,12 @@ fn frame(
     if !header.source.is_unicast() || header.source == interface.mac {
         return Err(Verdict::Drop(DropReason::EthernetBadSource));
     }
-    if header.destination != interface.mac && !arrival.hairpin {
-        accept_group(header.destination, layer2.ether_type)?;
-    }
     meta.key.vrf = if arrival.hairpin { tables.nat.external_vrf() } else { interface.vrf };
     meta.ingress = if arrival.hairpin { InterfaceId::HAIRPIN } else { interface.id };
+    if header.destination != interface.mac && !arrival.hairpin {
+        let packet = frame.get(layer2.l3..).unwrap_or(&[]);
+        accept_group(header.destination, layer2.ether_type, interface, packet)?;
+    }
     meta.l3 = layer2.l3 as u8;
     meta.kind = Kind::Flow;
     meta.form = Form::Whole;
@@ -118,8 +119,21 @@ fn tagged<'t>(
 
 /// Decides about a frame that is not sent to the interface's own address.
 #[cold]
-fn accept_group(destination: MacAddr, ether_type: u16) -> Result<(), Verdict> {
+fn accept_group(
+    destination: MacAddr,
+    ether_type: u16,
+    interface: &Interface,
+    packet: &[u8],
+) -> Result<(), Verdict> {
     match ether_type {
+        // Routing protocols speak to groups of the link, 224.0.0/24, which no router forwards.
+        ethernet::IPV4
+            if interface.linux.is_some()
+                && destination.0[..5] == [1, 0, 0x5e, 0, 0]
+                && packet.get(16..19) == Some(&[224, 0, 0]) =>
+        {
+            Err(Verdict::Exception)
+        }
         ethernet::ARP if destination == MacAddr::BROADCAST => Ok(()),
         // Neighbour discovery is multicast; the IPv6 destination is looked at later.
         ethernet::IPV6 if destination.0[..2] == [0x33, 0x33] => Ok(()),

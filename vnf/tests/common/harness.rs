@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dpdk_bindings::testing::{self, FarEnd, RingPort};
-use dpdk_bindings::{Mempool, Port};
+use dpdk_bindings::{Mbuf, Mempool, Port};
 use vnf::assembly::{self, Builder, PortQueues};
 use vnf::config::{self, NatRole, Settings};
 use vnf::engine::handover::Lanes;
@@ -87,7 +87,8 @@ impl Harness {
             });
         }
         let port_macs = settings.ports.iter().map(|port| MacAddr(port.mac.unwrap_or(OWN)));
-        let builder = Builder { eal: eal.clone(), port_macs: port_macs.collect(), workers };
+        let port_macs = port_macs.collect();
+        let builder = Builder { eal: eal.clone(), port_macs, workers };
         let tables = Arc::new(builder.build(&settings, 1, None).expect("tables"));
         let assembled = assembly::assemble(&settings, &tables, queue_sets, &pool, &eal, now);
         let assembled = assembled.expect("memory for a small VNF");
@@ -267,6 +268,11 @@ impl Harness {
     /// Packet buffers that are not in their pool.
     pub fn buffers_in_use(&self) -> usize {
         self.pool.in_use()
+    }
+
+    /// A buffer with this frame.
+    pub fn buffer(&self, frame: &[u8]) -> Mbuf {
+        self.pool.frame(frame).expect("a free buffer")
     }
 
     /// The virtual time.

@@ -13,7 +13,7 @@ use vnf::neighbor::{NeighborTable, NextHop};
 use vnf::wire::ethernet::MacAddr;
 
 use super::config::Config;
-use super::frame::mac_of;
+use super::frame::{Frame, mac_of};
 use super::harness::{Harness, settings};
 use super::packet::address;
 
@@ -87,6 +87,20 @@ impl Harness {
         let interfaces = Arc::new(interfaces);
         self.tables = Arc::new(Tables { interfaces, ..(*self.tables).clone() });
         self.publish(false);
+    }
+
+    /// Frames for services on the box, with the interface by whose tap they leave.
+    pub fn exceptions(&mut self) -> Vec<(String, Frame)> {
+        let mut found = Vec::new();
+        for worker in &self.workers {
+            while let Some((packet, interface)) = worker.rings.exceptions.pop() {
+                let mut octets = vec![0; packet.len()];
+                packet.copy_to(&mut octets);
+                let name = self.settings.interfaces[interface.index()].name.clone();
+                found.push((name, Frame(octets)));
+            }
+        }
+        found
     }
 
     /// Own addresses that others were heard to have.

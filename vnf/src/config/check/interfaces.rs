@@ -57,6 +57,7 @@ pub(super) fn check(
         report.error(&interface.place, message);
     }
     check_devices(ports, report);
+    check_taps(&all().collect::<Vec<_>>(), report);
     let vrfs = Vrfs::named_by(all(), complete, report);
     check_addresses(&all().collect::<Vec<_>>(), &vrfs, report);
     let mut interfaces = Vec::<InterfaceSettings>::new();
@@ -140,6 +141,7 @@ fn resolve(
         acl_in: acl(&interface.acl_in),
         acl_out: acl(&interface.acl_out),
         addresses,
+        linux: interface.linux.as_ref().map(|found| found.value.clone()),
         mac: interface.mac,
         mtu,
         name: interface.name.as_ref().map_or_else(String::new, |name| name.value.clone()),
@@ -159,6 +161,26 @@ fn check_devices(ports: &[Interface], report: &Report<'_>) {
         if let Some(other) = ports[..index].iter().filter_map(|p| p.device.as_ref()).find(same) {
             let line = other.place.line;
             device.reject(report, format!("a device of its own: line {line} has this one"));
+        }
+    }
+}
+
+fn check_taps(interfaces: &[&Interface], report: &Report<'_>) {
+    for (index, interface) in interfaces.iter().enumerate() {
+        let Some(tap) = &interface.linux else { continue };
+        let same = |other: &&Found<String>| other.value == tap.value;
+        let mut others = interfaces[..index].iter().filter_map(|other| other.linux.as_ref());
+        if let Some(other) = others.find(same) {
+            let line = other.place.line;
+            tap.reject(report, format!("a tap of its own: line {line} has this one"));
+        }
+        let device = |port: &&Interface| {
+            let named = format!("iface={}", tap.value);
+            let device = port.device.as_ref().map_or("", |device| &device.value);
+            device.starts_with("net_tap") && device.split(',').any(|part| part == named)
+        };
+        if interfaces.iter().copied().any(|port| device(&port)) {
+            tap.reject(report, "another name than that of a port's own tap");
         }
     }
 }

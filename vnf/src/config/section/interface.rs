@@ -19,6 +19,7 @@ pub(in crate::config) struct Interface {
     pub(in crate::config) addresses_known: bool,
     pub(in crate::config) device: Option<Found<String>>,
     pub(in crate::config) id: Option<Found<u16>>,
+    pub(in crate::config) linux: Option<Found<String>>,
     pub(in crate::config) mac: Option<[u8; 6]>,
     pub(in crate::config) mtu: Option<Found<u16>>,
     pub(in crate::config) name: Option<Found<String>>,
@@ -61,6 +62,7 @@ fn common(reader: Reader<'_>) -> Interface {
         addresses_known,
         device: None,
         id: None,
+        linux: reader.optional("linux").and_then(|node| node.string(TAP, tap)),
         mac: reader.optional("mac").and_then(|node| {
             Some(node.string("a MAC address such as \"02:00:00:00:00:01\"", values::mac)?.value)
         }),
@@ -109,5 +111,17 @@ fn address(text: &str) -> Parsed<IpNet> {
     Ok(net)
 }
 
+/// The name of a network interface, as the kernel takes it.
+fn tap(text: &str) -> Parsed<String> {
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ':' | '%');
+    let possible = matches!(text.len(), 1..=15) && text.chars().all(plain);
+    if possible && !matches!(text, "." | ".." | "lo" | "all" | "default") {
+        Ok(text.to_owned())
+    } else {
+        Err(None)
+    }
+}
+
+const TAP: &str = "the name of a network interface, at most 15 characters";
 const ADDRESS: &str = "an address with its prefix length such as \"10.0.0.1/24\"";
 const DEVICE: &str = "a DPDK virtual device such as \"net_tap0,iface=vnf-lan\" or a PCI address";

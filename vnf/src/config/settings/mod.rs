@@ -128,6 +128,8 @@ pub struct InterfaceSettings {
     pub acl_out: Option<usize>,
     /// Own addresses with their subnets, host bits kept.
     pub addresses: Vec<IpNet>,
+    /// The Linux tap through which services on the box are reached; `None`: there are none.
+    pub linux: Option<String>,
     /// The own MAC address; `None`: the port's.
     pub mac: Option<[u8; 6]>,
     /// The MTU; a VLAN's is its port's unless given.

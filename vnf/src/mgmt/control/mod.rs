@@ -2,6 +2,7 @@
 
 mod baseline;
 mod gather;
+mod kernel_routes;
 mod neighbors;
 mod reload;
 mod routes;
@@ -33,6 +34,7 @@ use crate::session::refusals::Refusal;
 use crate::start::Parts;
 use baseline::Baseline;
 use gather::{Gather, Measurement};
+use kernel_routes::KernelRoutes;
 use neighbors::Neighbors;
 use reload::{Forecast, Preparation};
 use routes::PUBLISH_EVERY;
@@ -49,6 +51,7 @@ pub struct Control {
     /// The taps among the ports, by port.
     taps: Vec<Option<Tap>>,
     neighbors: Neighbors,
+    kernel_routes: KernelRoutes,
     lists: Lists,
     /// The rings of the workers, for the lists.
     rings: Vec<Arc<Rings>>,
@@ -89,6 +92,7 @@ impl Control {
             baseline: Baseline::default(),
             taps,
             neighbors: Neighbors::new(&parts.tables.neighbors, now),
+            kernel_routes: KernelRoutes::default(),
             parts,
             running,
             statistics,
@@ -202,6 +206,7 @@ impl Control {
             neighbors_refused: self.neighbors.cache.refused(),
             address_conflicts: self.neighbors.own.conflicts(),
             acl: self.acl_rows(Since::Start),
+            linux: self.linux_rows(),
             log_records: self.parts.nat_log.written(),
             log_records_lost: self.statistics.records_lost(),
             log_errors: self.parts.nat_log.errors(),
@@ -268,6 +273,7 @@ impl event_loop::Control for Control {
             }
         }
         self.finish_reload();
+        self.follow_kernel_routes();
         self.publish_routes();
         self.resolve();
         self.statistics.tick(Instant::now());
@@ -297,6 +303,9 @@ impl event_loop::Control for Control {
             if worker.thread.join().is_err() {
                 warn!("a worker ended with a panic");
             }
+        }
+        if let Some(linux) = parts.linux {
+            linux.stop();
         }
         parts.nat_log.stop();
         parts.nat_journal.into_iter().for_each(NatJournal::stop);

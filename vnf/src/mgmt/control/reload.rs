@@ -17,6 +17,7 @@ use crate::engine::message::{Command, Filter, Page, SessionRecord};
 use crate::engine::meta::{Direction, Family, FlowKey, Meta};
 use crate::engine::tables::Tables;
 use crate::forward;
+use crate::mgmt::linux;
 use crate::mgmt::request::{Failure, Reload, Reply};
 use crate::mgmt::view::{ReloadReport, RunningConfig};
 use crate::nat::{ExternalPorts, Internal, NatTable, OutboundRule, Ownership};
@@ -147,6 +148,9 @@ impl Control {
         };
         self.neighbors.cache.reconfigure(configured, &tables.neighbors, Instant::now());
         self.parts.nat_log.configure(&settings);
+        if let Some(linux) = &self.parts.linux {
+            linux.adopt(&tables.interfaces);
+        }
         let ports_change = settings.nat44 != self.parts.settings.nat44;
         for worker in self.workers() {
             let ports = ports_change
@@ -221,6 +225,9 @@ impl Basis {
     fn prepare(&self, file: &str, text: &str) -> Result<Prepared, Failure> {
         let invalid = |error: &dyn std::fmt::Display| Failure::Invalid(error.to_string());
         let settings = config::parse(file, text).map_err(|e| invalid(&e))?;
+        if let Some(why) = linux::ports::check(&settings).refused {
+            return Err(Failure::Invalid(format!("{file}: {why}")));
+        }
         let old = &self.settings;
         let diff = config::diff(old, &settings);
         let mut restart = diff.restart_required;

@@ -180,11 +180,14 @@ impl Control {
         let mut next = ribs(settings).map_err(|why| Failure::Invalid(why.to_string()))?;
         let leads = |gateway: &Gateway| {
             let interface = settings.interfaces.get(usize::from(gateway.interface));
+            let link_local =
+                matches!(gateway.address, IpAddr::V6(own) if own.is_unicast_link_local());
             interface.is_some_and(|interface| {
-                interface
-                    .addresses
-                    .iter()
-                    .any(|net| net.contains(&gateway.address) && net.addr() != gateway.address)
+                link_local
+                    || interface
+                        .addresses
+                        .iter()
+                        .any(|net| net.contains(&gateway.address) && net.addr() != gateway.address)
             })
         };
         for vrf in (0..settings.vrfs.count()).map(|vrf| VrfId(vrf as u8)) {

@@ -1,6 +1,8 @@
 //! The rows that management can make without asking the workers.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::Control;
 use super::gather::Measurement;
@@ -9,8 +11,12 @@ use super::tap::Tap;
 use crate::acl::RuleMatch;
 use crate::config::AclAction;
 use crate::engine::counters::Counters;
+use crate::engine::ids::InterfaceId;
+use crate::engine::message::EXCEPTIONS;
 use crate::engine::record::Record;
 use crate::forward;
+use crate::mgmt::linux::Figures;
+use crate::mgmt::metrics::LinuxRow;
 use crate::mgmt::request::{Filter, Protocol};
 use crate::mgmt::statistics::Since;
 use crate::mgmt::view::{
@@ -122,6 +128,18 @@ impl Control {
         rows
     }
 
+    /// What went through each tap: to the kernel, from it, and what was lost on the way.
+    pub(super) fn linux_rows(&self) -> Vec<LinuxRow> {
+        let figures = self.parts.linux.iter().flat_map(|linux| linux.figures());
+        let row = |figures: &Arc<Figures>| LinuxRow {
+            port: figures.port.clone(),
+            to_kernel: figures.to_kernel.load(Relaxed),
+            from_kernel: figures.from_kernel.load(Relaxed),
+            lost: figures.lost.load(Relaxed),
+        };
+        figures.map(row).collect()
+    }
+
     /// The mappings of the configuration.
     pub(super) fn fixed_mappings(&self, filter: &Filter) -> Vec<MappingRow> {
         let nat = &self.parts.tables.nat;
@@ -188,6 +206,10 @@ impl Control {
         for worker in &self.parts.workers {
             let records = &worker.rings.records;
             let (used, capacity) = (records.len(), records.capacity());
+            for ring in [worker.rings.exceptions.len(), worker.rings.injections.len()] {
+                let bytes = EXCEPTIONS * size_of::<(dpdk_bindings::Mbuf, InterfaceId)>();
+                add("exception path", bytes, ring, EXCEPTIONS);
+            }
             add("log records", capacity * size_of::<Record>(), used, capacity);
         }
         let tables = &self.parts.tables;

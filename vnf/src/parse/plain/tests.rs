@@ -34,6 +34,7 @@ pub(crate) fn tables(neighbors: NeighborTable) -> Tables {
         acl_in: None,
         acl_out: None,
         addresses: Vec::new(),
+        linux: None,
         unusable: Vec::new(),
     };
     Tables {

@@ -5,14 +5,15 @@
 pub enum Options {
     /// Well-formed, and none that needs attention.
     Fine,
-    /// A length or pointer is wrong.
-    Malformed,
+    /// A length or pointer is wrong: where the option starts, in octets from the first one.
+    Malformed(u8),
     /// A loose or strict source route, which routers drop (RFC 7126).
     SourceRoute,
 }
 
 /// Walks the options that follow the first 20 octets of a header.
-pub fn walk(mut options: &[u8]) -> Options {
+pub fn walk(all: &[u8]) -> Options {
+    let mut options = all;
     let mut verdict = Options::Fine;
     while let Some((&kind, rest)) = options.split_first() {
         match kind {
@@ -23,14 +24,15 @@ pub fn walk(mut options: &[u8]) -> Options {
             }
             _ => {}
         }
+        let malformed = Options::Malformed((all.len() - options.len()) as u8);
         let Some(length) = rest.first().map(|length| usize::from(*length)) else {
-            return Options::Malformed;
+            return malformed;
         };
         let Some((option, rest)) = options.split_at_checked(length) else {
-            return Options::Malformed;
+            return malformed;
         };
         if !is_well_formed(kind, option) {
-            return Options::Malformed;
+            return malformed;
         }
         if matches!(kind, LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE) {
             verdict = Options::SourceRoute;
@@ -124,7 +126,7 @@ mod tests {
             &[131, 3, 4, 200], // a source route, then garbage
             &[200, 255, 0, 0],
         ] {
-            assert_eq!(walk(options), Options::Malformed, "{options:?}");
+            assert!(matches!(walk(options), Options::Malformed(_)), "{options:?}");
         }
     }
 
