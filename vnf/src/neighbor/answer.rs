@@ -94,8 +94,14 @@ fn answer_arp(packet: &mut Mbuf, interface: &Interface, tables: &Tables) -> Opti
 fn answer_nd(packet: &mut Mbuf, interface: &Interface, tables: &Tables) -> Option<Outcome> {
     let heard = |news| Some(Outcome { end: End::Heard, news });
     let mirrored = |news| Some(Outcome { end: heard_by_all(interface), news });
-    let message = wire::network(packet.data(), ethernet::IPV6).and_then(nd::parse);
-    match message? {
+    let octets = wire::network(packet.data(), ethernet::IPV6)?;
+    match nd::parse_router(octets) {
+        // A daemon on the box may answer; other routers' words are for hosts.
+        Some(nd::RouterMessage::Solicitation) => return mirrored(None),
+        Some(nd::RouterMessage::Advertisement) => return heard(None),
+        None => {}
+    }
+    match nd::parse(octets)? {
         nd::Message::Solicitation { source, source_mac, target } => {
             let own = IpAddr::from(Ipv6Addr::from(target));
             if !interface.owns(own) {

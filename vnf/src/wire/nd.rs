@@ -86,6 +86,40 @@ pub fn parse(packet: &[u8]) -> Option<Message> {
     }
 }
 
+/// What hosts and routers say to each other of routers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RouterMessage {
+    /// A router tells of itself.
+    Advertisement,
+    /// A host asks for routers.
+    Solicitation,
+}
+
+/// Reads an IPv6 packet, validated as RFC 4861 6.1 says; `None` for all that is no such message.
+pub fn parse_router(packet: &[u8]) -> Option<RouterMessage> {
+    let (header, packet) = ipv6::packet(packet)?;
+    let bytes = packet.get(ipv6::HEADER..)?;
+    let (message, least) = match *bytes.first()? {
+        v6::ROUTER_SOLICITATION => (RouterMessage::Solicitation, 8),
+        v6::ROUTER_ADVERTISEMENT => (RouterMessage::Advertisement, 16),
+        _ => return None,
+    };
+    let source_mac = option(bytes.get(least..)?, SOURCE_LINK_LAYER)?;
+    let sender = match message {
+        RouterMessage::Advertisement => address::is_link_local(header.source),
+        RouterMessage::Solicitation if header.source == address::UNSPECIFIED => {
+            source_mac.is_none()
+        }
+        RouterMessage::Solicitation => !address::is_multicast(header.source),
+    };
+    let is_valid = sender
+        && header.next_header == protocol::ICMPV6
+        && header.hop_limit == HOP_LIMIT
+        && bytes.get(1) == Some(&0)
+        && ipv6::checksum_is_valid(header, protocol::ICMPV6, bytes);
+    is_valid.then_some(message)
+}
+
 /// Writes the solicitation for `target`: to its group, or to the neighbor whose MAC address is
 /// known, to see if it lives.
 ///
@@ -220,16 +254,20 @@ fn write(
 /// The address in the option of this kind; the outer `None` if any option has an impossible length,
 /// or if a group or no address is given (RFC 4861 4.6).
 fn link_layer_address(bytes: &[u8], wanted: u8) -> Option<Option<MacAddr>> {
-    let mut options = bytes.get(size_of::<NeighborMessage>()..)?;
+    option(bytes.get(size_of::<NeighborMessage>()..)?, wanted)
+}
+
+/// The same among these options.
+fn option(mut options: &[u8], wanted: u8) -> Option<Option<MacAddr>> {
     let mut found = None;
     while let Some((&kind, rest)) = options.split_first() {
         let length = usize::from(*rest.first()?) * 8;
         if length == 0 {
             return None;
         }
-        let (option, rest) = options.split_at_checked(length)?;
+        let (octets, rest) = options.split_at_checked(length)?;
         if kind == wanted && found.is_none() {
-            found = Some(*wire::at::<MacAddr>(option, 2)?).filter(|mac| mac.is_unicast());
+            found = Some(*wire::at::<MacAddr>(octets, 2)?).filter(|mac| mac.is_unicast());
             found?;
         }
         options = rest;

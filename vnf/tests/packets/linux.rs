@@ -83,6 +83,12 @@ fn the_kernel_hears_what_its_neighbours_answer() {
     assert_eq!(vnf.exceptions().len(), 1);
     assert_eq!(vnf.sightings().len(), 1, "and so does management");
     vnf.counted(["punted"]);
+    let (host6, routers) = (mac_of(address("fd00:a::9")), [0x33, 0x33, 0, 0, 0, 2]);
+    let mut asks = ping("fe80::9", "ff02::2").ttl(255).payload(&[]);
+    asks.upper = Upper::Icmp { kind: 133, code: 0, word: [0; 4] };
+    vnf.send("left", &asks.macs(routers, host6));
+    assert_eq!(vnf.exceptions().len(), 1, "a daemon there may be a router for hosts");
+    vnf.counted(["punted"]);
     // Questions are answered here, and the kernel would answer once more.
     vnf.send_frame("left", &arp_request("10.1.0.9", "10.1.0.1"));
     vnf.discard();

@@ -272,6 +272,34 @@ fn solicitations_are_answered_for_own_addresses() {
 }
 
 #[test]
+fn what_hosts_and_routers_say_of_routers_is_heard() {
+    for_workers(|workers| {
+        let mut vnf = Harness::new("router.toml", workers);
+        let (host, mac) = ("fe80::9", mac_of(address("fd00:a::9")));
+        let (routers, nodes) = ([0x33, 0x33, 0, 0, 0, 2], [0x33, 0x33, 0, 0, 0, 1]);
+        let source = [&[1, 1][..], &mac].concat();
+        let asks = discovery(133, 0, (host, "ff02::2"), &source, (routers, mac));
+        let asks_without = discovery(133, 0, ("::", "ff02::2"), &[], (routers, mac));
+        let tells = discovery(134, 64, (host, "ff02::1"), &[0; 8], (nodes, mac));
+        for message in [&asks, &asks_without, &tells] {
+            vnf.send("left", message);
+            vnf.counted(["punted"]);
+            vnf.send("left", &message.ttl(254));
+            vnf.counted(["nd-invalid"]);
+        }
+        for bad in [
+            discovery(133, 0, ("::", "ff02::2"), &source, (routers, mac)),
+            discovery(134, 64, ("fd00:a::9", "ff02::1"), &[0; 8], (nodes, mac)),
+            discovery(134, 64, (host, "ff02::1"), &[0; 4], (nodes, mac)),
+            asks.payload(&[1, 0, 0, 0, 0, 0, 0, 0]),
+        ] {
+            vnf.send("left", &bad);
+            vnf.counted(["nd-invalid"]);
+        }
+    });
+}
+
+#[test]
 fn discovery_from_beyond_the_link_is_not_believed() {
     for_workers(|workers| {
         let mut vnf = Harness::new("router.toml", workers);

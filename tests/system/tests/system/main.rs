@@ -21,6 +21,7 @@ mod ipv6;
 mod kill;
 mod large_ping;
 mod link;
+mod linux_reload;
 mod linux_tap;
 mod nat_behaviour;
 mod nat_stateful;

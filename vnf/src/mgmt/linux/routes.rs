@@ -148,7 +148,7 @@ struct Table {
 impl Table {
     /// Takes a route in; returns what changes by it.
     fn set(&mut self, message: &RouteMessage) -> Option<RouteChange> {
-        let Some((prefix, metric)) = key(message) else { return None };
+        let (prefix, metric) = key(message)?;
         match self.next_hops(message) {
             Some(next_hops) => {
                 let before = self.best(&prefix).cloned();
