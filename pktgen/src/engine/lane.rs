@@ -176,21 +176,17 @@ impl Lane {
         index
     }
 
-    /// Lets flows begin whose time has come; whoever had their endpoints before is forgotten.
+    /// Lets flows begin whose time has come; those who answer follow, so that nothing is sent back to a flow before
+    /// it is forgotten.
     fn renew(&mut self, flows: &mut Flows, now: u64) {
         let Order::Living { churn, start } = &self.order else { return };
-        let stream = &flows.streams()[self.stream];
-        let (first, all, initiator) = (stream.first(), u64::from(stream.flows()), stream.initiator);
-        // Whoever answers comes after: a flow that begins is forgotten before anything is sent back to it.
-        let lag = if self.direction == initiator { 0 } else { ANSWER_LAG_NS };
-        let born = churn.born(now.saturating_sub(*start + lag));
-        let alive = u64::from(churn.alive());
-        while self.born < born {
-            if self.direction == initiator {
-                flows.forget(first + ((self.born + alive) % all) as u32);
+        if self.direction == flows.streams()[self.stream].initiator {
+            let born = churn.born(now.saturating_sub(*start));
+            while flows.born(self.stream) < born {
+                flows.bear(self.stream, churn.alive());
             }
-            self.born += 1;
         }
+        self.born = flows.born(self.stream);
     }
 
     #[cold]
@@ -223,7 +219,5 @@ impl Lane {
 }
 
 const BURST: usize = 32;
-/// How much later flows begin for those who answer.
-const ANSWER_LAG_NS: u64 = 1_000_000;
 /// Flows that are passed over at most because nobody can be reached by them.
 const TRIES: usize = 64;

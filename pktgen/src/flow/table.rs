@@ -27,6 +27,7 @@ pub enum Learned {
 pub struct Flows {
     streams: Vec<Stream>,
     records: Vec<Flow>,
+    born: Vec<u64>, // by stream: flows that have begun in this phase
     tracks: Tracks,
     book: Book,
     owners: HashMap<u64, u32, BuildHasherDefault<Ready>>,
@@ -66,7 +67,9 @@ impl Flows {
         };
         let refused = streams.iter().filter(is_refused).map(|stream| stream.flows() as usize).sum();
         let (learned, edges) = (0, false);
-        let mut flows = Self { streams, records, tracks, book, owners, learned, refused, edges };
+        let born = vec![0; streams.len()];
+        let mut flows =
+            Self { streams, records, born, tracks, book, owners, learned, refused, edges };
         for index in 0..flows.records.len() as u32 {
             flows.seal(index);
             let stream = flows.stream_of(index);
@@ -187,6 +190,19 @@ impl Flows {
         }
     }
 
+    /// Flows of a stream that have begun in this phase, besides those that were there.
+    pub fn born(&self, stream: usize) -> u64 {
+        self.born[stream]
+    }
+
+    /// Lets the next flow of a stream begin, of which so many live at a time; whoever had its endpoints before is
+    /// forgotten.
+    pub fn bear(&mut self, stream: usize, alive: u32) {
+        let (first, all) = (self.streams[stream].first, u64::from(self.streams[stream].flows()));
+        self.forget(first + ((self.born[stream] + u64::from(alive)) % all) as u32);
+        self.born[stream] += 1;
+    }
+
     /// Learns every flow as it is, for paths that do not translate.
     pub fn learn_untranslated(&mut self) {
         for index in 0..self.records.len() as u32 {
@@ -234,6 +250,7 @@ impl Flows {
     /// Starts every sequence anew, for the next phase.
     pub fn restart(&mut self) {
         self.records.iter_mut().for_each(|flow| flow.next_seq = [0; 2]);
+        self.born.fill(0);
         self.tracks.clear();
     }
 
