@@ -115,6 +115,7 @@ impl Control {
         let tables = Arc::clone(&control.parts.tables);
         let checked = control.with_checked_addresses(&tables);
         control.publish(Arc::new(checked));
+        control.probe_new_addresses();
         control
     }
 

@@ -167,6 +167,7 @@ impl Control {
         self.parts.tables = tables;
         self.running = running;
         self.parts.settings = Arc::new(settings);
+        self.probe_new_addresses();
     }
 
     /// Counts the sessions that tables would end, once those who asked before have their count.

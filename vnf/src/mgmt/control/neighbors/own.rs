@@ -118,13 +118,17 @@ impl OwnAddresses {
 }
 
 impl Control {
-    /// New tables as the workers may have them: with those own addresses marked that must not be used (yet). Asks whether
-    /// somebody else has the new ones.
+    /// New tables as the workers may have them: with those own addresses marked that must not be used (yet).
     pub(in crate::mgmt::control) fn with_checked_addresses(&mut self, tables: &Tables) -> Tables {
         let interfaces = Arc::new(self.neighbors.own.adopt(tables, Instant::now()));
-        let tables = Tables { interfaces, ..tables.clone() };
+        Tables { interfaces, ..tables.clone() }
+    }
+
+    /// Asks whether somebody else has the new addresses; once the workers have the tables that know what to make of an answer.
+    pub(in crate::mgmt::control) fn probe_new_addresses(&self) {
         for (id, address) in self.neighbors.own.tentative.keys() {
-            let (Some(interface), IpAddr::V6(target)) = (tables.interfaces.find(*id), address)
+            let (Some(interface), IpAddr::V6(target)) =
+                (self.parts.tables.interfaces.find(*id), address)
             else {
                 continue;
             };
@@ -132,7 +136,6 @@ impl Control {
                 nd::probe((interface.mac, interface.vlan), target.octets(), out)
             });
         }
-        tables
     }
 
     /// Takes addresses into use that nobody claimed, and tells the neighbours of those whose time has come.
