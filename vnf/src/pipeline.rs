@@ -80,6 +80,9 @@ impl Pipeline {
         while let Some(refusal) = flows.refusals.next_told() {
             (outlets.tell)(Event::Refused(refusal));
         }
+        while let Some(nearing) = flows.refusals.next_nearing() {
+            (outlets.tell)(Event::Nearing(nearing));
+        }
         outlets.transmit.flush(outlets.counters);
         watch.lap(4, burst, outlets.counters);
     }

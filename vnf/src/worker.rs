@@ -315,6 +315,7 @@ fn tell(rings: &Rings, counters: &Counters, event: Event) {
         // A scan causes these; it shall not drown what neighbours answer.
         Event::Unresolved(..) => 2 * quarter,
         Event::AddressClaimed(_)
+        | Event::Nearing(_)
         | Event::NeighborSeen(_)
         | Event::NeighborUsed(..)
         | Event::Refused(_)

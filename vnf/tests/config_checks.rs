@@ -432,7 +432,7 @@ fn what_is_not_said_has_the_contract_s_default() {
             "pool": ["198.51.100.10"], "port_range": "1024-65535",
             "mapping": "endpoint-independent", "filtering": "address-and-port-dependent",
             "allocation": "dynamic", "port_block_size": 512, "max_blocks_per_host": 4,
-            "hairpinning": true, "reuse_hold": "120s", "max_sessions": 1_000_000,
+            "hairpinning": true, "inbound_refresh": false, "reuse_hold": "120s", "max_sessions": 1_000_000,
             "max_sessions_per_host": 4096, "new_sessions_per_host": 0, "tcp_mss_clamp": 0,
             "log": "none", "log_file": "/var/log/vnf/nat.jsonl", "journal": "none",
             "max_held_ports": 0,

@@ -255,6 +255,12 @@ fn who_has_an_endpoint_is_told_by_the_configuration_and_by_arithmetic() {
     assert_eq!(output.status.code(), Some(0), "{}", instance.log());
     let who = instance.json(&["who", "198.51.100.10:1024"]);
     assert_eq!(holder(&who), ("10.0.0.1".into(), "deterministic".into()));
+    let hosts = instance.json(&["show", "hosts", "--host", "10.0.0.1"]);
+    let (external, blocks) = (&hosts[0]["external"], &hosts[0]["blocks"]);
+    assert_eq!((external, blocks), (&"198.51.100.10".into(), &serde_json::json!(["1024-1531"])));
+    let other = ["show", "hosts", "--host", "10.0.0.1", "--port", "2000"];
+    assert_eq!(instance.json(&other), serde_json::json!([]));
+    assert!(instance.log().contains("mappings are computed from {"), "{}", instance.log());
 }
 
 #[test]
@@ -281,6 +287,14 @@ fn a_hangup_opens_the_log_of_translations_anew() {
 #[test]
 fn a_killed_instance_does_not_stand_in_the_way_and_a_living_one_does() {
     let mut instance = Instance::start("");
+    let journal = instance.directory.path().join("journal");
+    let lines = format!("[nat44]\njournal = \"{}\"", journal.display());
+    let journaled = config(&instance.directory, "").replace("[nat44]", &lines);
+    instance.signal(Signal::TERM);
+    instance.end();
+    instance.child = spawn_with(&instance.directory, &journaled);
+    let output = instance.vnf(&["status", "--wait", "60"]);
+    assert_eq!(output.status.code(), Some(0), "{}", instance.log());
     let output = instance.vnf(&["run", "-c", &instance.file().display().to_string()]);
     assert_eq!(output.status.code(), Some(1));
     let words = text(&output.stderr);
@@ -290,11 +304,18 @@ fn a_killed_instance_does_not_stand_in_the_way_and_a_living_one_does() {
     instance.signal(Signal::KILL);
     instance.end();
     assert!(instance.directory.path().join("vnf.sock").exists());
-    instance.child = spawn(&instance.directory, "");
+    let leases = std::fs::read_to_string(&journal).expect("a journal");
+    assert!(leases.lines().count() > 2, "{leases}");
+    instance.child = spawn_with(&instance.directory, &journaled);
     let output = instance.vnf(&["status", "--wait", "60"]);
     assert_eq!(output.status.code(), Some(0), "{}", instance.log());
+    let held = |row: &Value| row["ports_held"].as_u64().unwrap_or_default();
+    let pool = instance.json(&["show", "pool"]);
+    let rows = pool.as_array().expect("a list");
+    assert!(rows.iter().all(|row| held(row) > 0), "what was leased rests: {pool}");
     instance.signal(Signal::INT);
     assert_eq!(instance.end().code(), Some(0), "{}", instance.log());
+    assert!(std::fs::read_to_string(&journal).expect("a journal").contains("\nstopped "));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use dpdk_bindings::memory::Source;
 use dpdk_bindings::{Eal, Mempool, RxQueue, TxQueue};
 
 use crate::acl::Acl;
-use crate::config::{Filtering, Settings};
+use crate::config::Settings;
 use crate::dispatch::Dispatch;
 use crate::egress::Egress;
 use crate::engine::burst::Burst;
@@ -62,7 +62,7 @@ pub fn assemble(
     let ownership = Ownership::new(hasher.clone(), count);
     let lanes = Lanes::new(count);
     let sessions = (settings.sessions.max_sessions as usize).div_ceil(count);
-    let contacts = tables.nat.filtering() == Filtering::AddressDependent;
+    let contacts = tables.nat.filters_by_address();
     let mut queues = deal(ports, count);
     let mut workers = Vec::with_capacity(count);
     for id in (0..count).map(|at| WorkerId(at as u8)) {

@@ -83,6 +83,9 @@ struct HostArguments {
     /// Only this internal host
     #[arg(long, value_name = "ADDRESS")]
     host: Option<IpAddr>,
+    /// Only hosts that have this external port in a block or range of theirs
+    #[arg(long)]
+    port: Option<u16>,
     /// Show this many at most [default: 1000 in tables, all in JSON]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -116,8 +119,8 @@ pub(super) async fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::R
         }
         What::Config => view.whole("/v1/config", |c: &RunningConfig| c.text.clone()).await,
         What::Drops => view.whole("/v1/drops", drops_table).await,
-        What::Hosts(HostArguments { vrf, host, limit }) => {
-            view.part("/v1/hosts", HostQuery { vrf, host }, limit, hosts_table).await
+        What::Hosts(HostArguments { vrf, host, port, limit }) => {
+            view.part("/v1/hosts", HostQuery { vrf, host, port }, limit, hosts_table).await
         }
         What::Mappings(ListArguments { filter, limit }) => {
             view.part("/v1/mappings", filter, limit, mappings_table).await
@@ -210,6 +213,7 @@ struct AclQuery {
 struct HostQuery {
     vrf: Option<String>,
     host: Option<IpAddr>,
+    port: Option<u16>,
 }
 
 /// Rows that a human gets who asked for no number.

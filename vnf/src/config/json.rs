@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::section::acl::{show_action, show_protocol, show_tcp_flags};
 use super::settings::{
-    AclSettings, Addresses, Allocation, Filtering, Hugepages, Idle, InterfaceSettings, Mapping,
-    Nat44Settings, NatLog, NatRole, RuleSettings, Settings,
+    AclSettings, Addresses, Allocation, Filtering, FilteringByProtocol, Hugepages, Idle,
+    InterfaceSettings, Mapping, Nat44Settings, NatLog, NatRole, RuleSettings, Settings,
 };
 use super::values::{show_duration, show_mac, show_net, show_ports, show_range};
 
@@ -126,9 +126,10 @@ impl Settings {
                 Mapping::EndpointIndependent => "endpoint-independent",
             },
             "filtering": match nat44.filtering {
-                Filtering::AddressAndPortDependent => "address-and-port-dependent",
-                Filtering::AddressDependent => "address-dependent",
-                Filtering::EndpointIndependent => "endpoint-independent",
+                same if same == FilteringByProtocol::all(same.tcp) => json!(filtering(same.tcp)),
+                FilteringByProtocol { icmp, tcp, udp } => json!({
+                    "icmp": filtering(icmp), "tcp": filtering(tcp), "udp": filtering(udp),
+                }),
             },
             "allocation": match nat44.allocation {
                 Allocation::Deterministic => "deterministic",
@@ -138,6 +139,7 @@ impl Settings {
             "port_block_size": nat44.port_block_size,
             "max_blocks_per_host": nat44.max_blocks_per_host,
             "hairpinning": nat44.hairpinning,
+            "inbound_refresh": nat44.inbound_refresh,
             "reuse_hold": show_duration(nat44.reuse_hold),
             "max_held_ports": nat44.max_held_ports,
             "max_sessions": sessions.max_sessions,
@@ -179,6 +181,14 @@ impl Settings {
             });
         }
         settings
+    }
+}
+
+fn filtering(filtering: Filtering) -> &'static str {
+    match filtering {
+        Filtering::AddressAndPortDependent => "address-and-port-dependent",
+        Filtering::AddressDependent => "address-dependent",
+        Filtering::EndpointIndependent => "endpoint-independent",
     }
 }
 

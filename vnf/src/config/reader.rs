@@ -252,6 +252,12 @@ impl<'a> Node<'a> {
         self.elements().unwrap_or_else(|| vec![self])
     }
 
+    /// The table, where it is one.
+    pub(super) fn table(&self) -> Option<Reader<'a>> {
+        let table = self.as_table()?;
+        Some(Reader::new(Some(table), self.place.clone(), self.report))
+    }
+
     /// The value, where it is a string.
     pub(super) fn as_str(&self) -> Option<&'a str> {
         self.as_value().and_then(Value::as_str)

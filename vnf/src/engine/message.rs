@@ -16,7 +16,7 @@ use crate::nat::ExternalPorts;
 use crate::nat::external_ports::AddressUsage;
 use crate::nat::leases::Lease;
 use crate::nat::table::{Internal, InternalEndpoint};
-use crate::session::refusals::Refusal;
+use crate::session::refusals::{Nearing, Refusal};
 use crate::wire::ethernet::MacAddr;
 
 /// What the management core asks of a worker.
@@ -61,6 +61,8 @@ pub enum Event {
     Mappings(Box<Page<MappingRecord>>),
     /// How the tables are used.
     Measured(Box<Usage>),
+    /// A host has a good part of the sessions it may have.
+    Nearing(Nearing),
     /// A neighbour said which MAC address it has.
     NeighborSeen(Sighting),
     /// A packet was sent to a neighbour that is stale.

@@ -135,7 +135,7 @@ fn admit(
         meta.form = unplain(meta.form);
     }
     if decision.plan == Plan::Renew {
-        flows.renew(meta, meta.next_hop, tables.generation);
+        flows.renew(meta, meta.next_hop, tables);
         flows.judge(meta, &decision);
         return Ok(());
     }
@@ -145,7 +145,7 @@ fn admit(
     // Another packet of the same burst may have opened the session by now.
     if let Some((session, direction)) = flows.sessions.find_again(slot, &meta.key) {
         (meta.session, meta.direction) = (session, direction);
-        flows.renew(meta, meta.next_hop, tables.generation);
+        flows.renew(meta, meta.next_hop, tables);
         return Ok(());
     }
     // Two forwards to one server: its answers could not be told apart.

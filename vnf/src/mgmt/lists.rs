@@ -25,6 +25,8 @@ pub struct List<R, T> {
 
 struct Waiting<T> {
     rows: Vec<T>,
+    /// The row where the worker has none.
+    otherwise: Option<T>,
     limit: usize,
     reply: Reply<Rows<T>>,
 }
@@ -58,15 +60,31 @@ impl<R, T> List<R, T> {
         page: Page,
         reply: Reply<Rows<T>>,
     ) {
-        let filter = match filter(&page.filter, &self.vrfs) {
-            Ok(filter) => filter,
-            Err(failure) => return reply.settle(Err(failure)),
-        };
+        let waiting = Waiting { rows, otherwise: None, limit: page.limit, reply };
+        self.start(rings, page, waiting);
+    }
+
+    /// Begins a page of the list; `otherwise` is its row where the worker has none.
+    pub fn begin_or(
+        &mut self,
+        otherwise: Option<T>,
+        rings: &[Arc<Rings>],
+        page: Page,
+        reply: Reply<Rows<T>>,
+    ) {
+        let waiting = Waiting { rows: Vec::new(), otherwise, limit: page.limit, reply };
+        self.start(rings, page, waiting);
+    }
+
+    fn start(&mut self, rings: &[Arc<Rings>], page: Page, waiting: Waiting<T>) {
         let (worker, from) = place(page.from);
         if worker.index() >= rings.len() {
-            return reply.send(Rows { rows, next: None });
+            return waiting.reply.send(Rows { rows: waiting.rows, next: None });
         }
-        let waiting = Waiting { rows, limit: page.limit, reply };
+        let filter = match filter(&page.filter, &self.vrfs) {
+            Ok(filter) => filter,
+            Err(failure) => return waiting.reply.settle(Err(failure)),
+        };
         self.ask(rings, worker, from, filter, waiting);
     }
 
@@ -77,6 +95,9 @@ impl<R, T> List<R, T> {
         waiting.rows.extend(page.rows.iter().map(|record| (self.row)(worker, record, &self.vrfs)));
         if page.more && waiting.rows.len() < waiting.limit {
             return self.ask(rings, worker, page.from, page.filter, waiting);
+        }
+        if !page.more && waiting.rows.is_empty() {
+            waiting.rows.extend(waiting.otherwise.take());
         }
         let next = match page.more {
             true => Some(cursor(worker, page.from)),
@@ -211,6 +232,13 @@ impl Clears {
 
 fn busy(worker: WorkerId) -> Failure {
     Failure::Unavailable(format!("worker {} has too much to do; try again", worker.0))
+}
+
+impl Cursor {
+    /// Where a worker's entries begin.
+    pub fn first(worker: WorkerId) -> Self {
+        cursor(worker, 0)
+    }
 }
 
 /// A worker and the entry to go on with, as one number for the asker to keep.

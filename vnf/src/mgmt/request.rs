@@ -89,6 +89,8 @@ pub struct WhoAnswer {
     pub holders: Vec<Holder>,
     /// The log, where there may be one.
     pub log: Option<PathBuf>,
+    /// What deterministic mappings are computed from now.
+    pub parameters: Option<String>,
 }
 
 /// A part of a long list: what to show, from where on, and how much of it at most.

@@ -127,7 +127,7 @@ fn answer(memory: &mut Memory, request: Request) {
         Request::Who(question, reply) => {
             let known = !question.past && question.external.port() == 1024;
             let holders = if known { vec![samples::holder()] } else { Vec::new() };
-            reply.send(WhoAnswer { holders, log: memory.log.clone() });
+            reply.send(WhoAnswer { holders, log: memory.log.clone(), parameters: None });
         }
         Request::Workers(reply) => reply.send(vec![samples::worker()]),
     }

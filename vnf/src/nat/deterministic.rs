@@ -108,6 +108,11 @@ impl Deterministic {
         })
     }
 
+    /// C, how many hosts share an address.
+    pub fn hosts_per_address(&self) -> u64 {
+        self.hosts_per_address
+    }
+
     /// How many ports a host has.
     pub fn share_length(&self) -> u32 {
         self.share

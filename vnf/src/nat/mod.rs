@@ -399,7 +399,7 @@ impl Nat {
         };
         if mapping != NIL {
             let remote = key.source[0];
-            let admitted = match tables.nat.filtering() {
+            let admitted = match tables.nat.filtering(key.protocol) {
                 Filtering::EndpointIndependent => true,
                 Filtering::AddressDependent => flows.has_contact(mapping, remote),
                 // Queries have no port to depend on: the host has asked that address with the identifier asked for.

@@ -8,7 +8,9 @@ use super::layout::Layout;
 use super::ownership::Ownership;
 use super::pool_ranges::PoolRanges;
 use super::shares::{Share, Shares};
-use crate::config::{ExemptSettings, Filtering, ForwardSettings, Mapping, Nat44Settings};
+use crate::config::{
+    ExemptSettings, Filtering, FilteringByProtocol, ForwardSettings, Mapping, Nat44Settings,
+};
 use crate::engine::ids::{VrfId, WorkerId};
 use crate::engine::meta::FlowKey;
 
@@ -65,7 +67,8 @@ struct Rules {
     forwards_by_internal: HashMap<(u8, InternalEndpoint), Endpoint>,
     exempts: Vec<ExemptSettings>,
     mapping: Mapping,
-    filtering: Filtering,
+    filtering: FilteringByProtocol,
+    inbound_refresh: bool,
     hairpinning: bool,
     reuse_hold_ms: u32,
     max_held: usize,
@@ -255,8 +258,19 @@ impl NatTable {
     }
 
     /// Which remote endpoints may open a session through a mapping (RFC 4787 REQ-8).
-    pub fn filtering(&self) -> Filtering {
-        self.rules.as_ref().map_or(Filtering::AddressAndPortDependent, |r| r.filtering)
+    pub fn filtering(&self, protocol: u8) -> Filtering {
+        let of = |rules: &Rules| rules.filtering.of(protocol);
+        self.rules.as_ref().map_or(Filtering::AddressAndPortDependent, of)
+    }
+
+    /// Whether filtering asks for any protocol which remote addresses were sent to.
+    pub fn filters_by_address(&self) -> bool {
+        self.rules.as_ref().is_some_and(|r| r.filtering.any(Filtering::AddressDependent))
+    }
+
+    /// Whether packets from outside keep mappings of UDP and ICMP queries alive (RFC 4787 REQ-6a).
+    pub fn inbound_refresh(&self) -> bool {
+        self.rules.as_ref().is_some_and(|r| r.inbound_refresh)
     }
 
     /// Whether internal hosts reach each other through external endpoints (RFC 4787 REQ-9).
@@ -303,6 +317,7 @@ impl Rules {
             exempts: settings.exempts.clone(),
             mapping: settings.mapping,
             filtering: settings.filtering,
+            inbound_refresh: settings.inbound_refresh,
             hairpinning: settings.hairpinning,
             reuse_hold_ms: settings.reuse_hold.as_millis().try_into().unwrap_or(u32::MAX),
             max_held: match settings.max_held_ports {

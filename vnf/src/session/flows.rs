@@ -132,6 +132,8 @@ impl Flows {
         let places = self.places_of(slot, &opening, decision.plan);
         match self.sessions.open_at(places, &opening, &tables.timeouts, now) {
             Ok(session) => {
+                let inbound_refresh = tables.nat.inbound_refresh();
+                self.sessions.session_mut(session).set_inbound_refresh(inbound_refresh);
                 if opening.mapping != NIL {
                     self.mappings.join(opening.mapping, session.0);
                     self.keep_mapping(session, opening.direction);
@@ -143,7 +145,10 @@ impl Flows {
                     }
                 }
                 if opening.host != NIL {
-                    self.hosts.host_mut(opening.host).sessions += 1;
+                    let host = self.hosts.host_mut(opening.host);
+                    host.sessions += 1;
+                    let limit = tables.limits.sessions_per_host;
+                    self.refusals.watch(host.internal, host.sessions, limit, now);
                 }
                 self.turnover.opened += 1;
                 if self.recorder.sessions() {
@@ -437,18 +442,20 @@ impl Flows {
     }
 
     /// Remembers a decision in the session.
-    pub fn renew(&mut self, meta: &Meta, next_hop: NextHopId, generation: u32) {
+    pub fn renew(&mut self, meta: &Meta, next_hop: NextHopId, tables: &Tables) {
         let session = self.sessions.session_mut(meta.session);
-        session.decide(meta.direction, meta.ingress, next_hop, generation);
+        session.decide(meta.direction, meta.ingress, next_hop, tables.generation);
+        session.set_inbound_refresh(tables.nat.inbound_refresh());
         self.keep_mapping(meta.session, meta.direction);
     }
 
-    /// Notes the first packet that the host sends through a session.
+    /// Notes the first packet through a session that keeps its mapping.
     fn keep_mapping(&mut self, id: SessionId, direction: Direction) {
         let mapping = self.sessions.mapping_of(id);
-        if direction == Direction::Outbound
-            && mapping != NIL
-            && self.sessions.session_mut(id).keep_mapping()
+        let session = self.sessions.session_mut(id);
+        if mapping != NIL
+            && (direction == Direction::Outbound || session.inbound_refresh())
+            && session.keep_mapping()
         {
             self.mappings.keep(mapping);
         }

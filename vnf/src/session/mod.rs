@@ -56,6 +56,7 @@ const TCP_STATE: u8 = 7;
 const FLAG_OPENED_INBOUND: u8 = 16;
 const FLAG_STATELESS: u8 = 32;
 const FLAG_KEEPS_MAPPING: u8 = 64;
+const FLAG_INBOUND_REFRESH: u8 = 128;
 
 /// The part of a session that only opening, closing and listing touch.
 #[derive(Debug, zerocopy::FromZeros)]
@@ -432,13 +433,26 @@ impl Session {
         self.state != before
     }
 
+    /// Whether packets from outside keep it alive, and the mapping with it.
+    pub fn inbound_refresh(&self) -> bool {
+        self.state & FLAG_INBOUND_REFRESH != 0
+    }
+
+    /// Notes whether the configuration wants that; never of TCP, which has its own rule.
+    pub fn set_inbound_refresh(&mut self, wanted: bool) {
+        let wanted = wanted && self.protocol != crate::wire::protocol::TCP;
+        self.state =
+            self.state & !FLAG_INBOUND_REFRESH | if wanted { FLAG_INBOUND_REFRESH } else { 0 };
+    }
+
     /// Notes a packet: what counts as a refresh restarts the timeout (RFC 4787 REQ-6: outbound always does; from outside
-    /// only what belongs to a connection that both ends have opened).
+    /// only what belongs to a connection that both ends have opened, unless the configuration wants more).
     #[inline]
     pub fn refresh(&mut self, direction: Direction, now: Tick) {
         if direction == Direction::Outbound
             || !self.translated()
             || self.state & TCP_STATE > TcpState::SynInbound as u8
+            || self.inbound_refresh()
         {
             self.last_seen = now.low();
         }

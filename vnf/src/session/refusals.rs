@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use crate::engine::ids::{Tick, VrfId};
 use crate::engine::verdict::DropReason;
+use crate::nat::table::Internal;
 use crate::table::TokenBucket;
 
 /// A host that got no session.
@@ -22,17 +23,59 @@ pub struct Refusal {
     pub protocol: u8,
 }
 
-/// Refusals that wait for the worker to tell of them.
+/// A host that has a good part of the sessions it may have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Nearing {
+    /// The host.
+    pub host: Internal,
+    /// Its sessions.
+    pub sessions: u32,
+    /// Which part of its limit that is, in per cent.
+    pub percent: u32,
+}
+
+/// Refusals and the like that wait for the worker to tell of them.
 pub struct Refusals {
     waiting: Vec<Refusal>,
+    nearing: Vec<Nearing>,
     allowance: TokenBucket,
+    nearing_allowance: TokenBucket,
 }
 
 impl Refusals {
     /// None yet.
     pub fn new() -> Self {
-        let waiting = Vec::with_capacity(TOLD_PER_SECOND as usize);
-        Self { waiting, allowance: TokenBucket::default() }
+        Self {
+            waiting: Vec::with_capacity(TOLD_PER_SECOND as usize),
+            nearing: Vec::with_capacity(TOLD_PER_SECOND as usize),
+            allowance: TokenBucket::default(),
+            nearing_allowance: TokenBucket::default(),
+        }
+    }
+
+    /// Notes a host that has just reached 80 or 90 per cent of its limit (RFC 7422 section 2.2), likewise.
+    #[inline]
+    pub fn watch(&mut self, host: Internal, sessions: u32, limit: u32, now: Tick) {
+        for percent in [80, 90] {
+            if u64::from(sessions) == u64::from(limit) * percent / 100 {
+                self.note_nearing(Nearing { host, sessions, percent: percent as u32 }, now);
+            }
+        }
+    }
+
+    #[cold]
+    fn note_nearing(&mut self, nearing: Nearing, now: Tick) {
+        if self.nearing.len() < self.nearing.capacity()
+            && self.nearing_allowance.take(now.0, TOLD_PER_SECOND, TOLD_PER_SECOND)
+        {
+            self.nearing.push(nearing);
+        }
+    }
+
+    /// A host near its limit that is to be told of.
+    #[inline]
+    pub fn next_nearing(&mut self) -> Option<Nearing> {
+        self.nearing.pop()
     }
 
     /// Notes a refusal, if not too many were told of lately.

@@ -190,9 +190,11 @@ impl Row for MappingRecord {
 
 impl Row for HostRecord {
     fn admitted_by(&self, filter: &Filter) -> bool {
+        let mut blocks = self.blocks.iter().take(self.block_count as usize);
         let Internal { vrf, address } = self.internal;
         filter.vrf.is_none_or(|wanted| wanted == vrf)
             && filter.host.is_none_or(|host| host == Ipv4Addr::from(address))
+            && filter.port.is_none_or(|p| blocks.any(|(first, last)| (*first..=*last).contains(&p)))
     }
 }
 

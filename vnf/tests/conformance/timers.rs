@@ -70,6 +70,36 @@ fn rfc7857_7_packets_from_outside_do_not_keep_a_mapping() {
 }
 
 #[test]
+fn rfc4787_req_6a_packets_from_outside_keep_a_mapping_where_the_configuration_wants_it() {
+    for_workers(|workers| {
+        let with = |refresh: bool| {
+            Config::new("nat44.toml").nat44(&format!(
+                "filtering = \"endpoint-independent\"\ninbound_refresh = {refresh}"
+            ))
+        };
+        let mut vnf = Harness::new(with(true), workers);
+        let question = udp("10.0.0.2:5000", "203.0.113.7:53");
+        vnf.send("lan", &question);
+        let external = vnf.expect_translated("wan", &question);
+        // Whoever it comes from: the second one's session keeps the mapping when the first is over.
+        for remote in ["203.0.113.7:53", "203.0.113.9:9", "203.0.113.9:9", "203.0.113.9:9"] {
+            vnf.advance(seconds(200));
+            let packet = udp(remote, external);
+            vnf.send("wan", &packet);
+            vnf.expect("lan", &packet.to("10.0.0.2:5000"));
+        }
+        assert_eq!((vnf.sessions(), vnf.mappings()), (1, 1));
+        vnf.reload(with(false));
+        let packet = udp("203.0.113.9:9", external);
+        vnf.send("wan", &packet);
+        vnf.expect("lan", &packet.to("10.0.0.2:5000"));
+        vnf.advance(seconds(101));
+        assert_eq!((vnf.sessions(), vnf.mappings()), (0, 0), "the last packet kept nothing");
+        vnf.forget_counts();
+    });
+}
+
+#[test]
 fn rfc5382_req_5_an_established_connection_is_kept_for_7440_idle_seconds() {
     for_workers(|workers| {
         let (mut vnf, _, _) = connected(workers);

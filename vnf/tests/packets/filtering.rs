@@ -140,3 +140,25 @@ fn a_connection_from_outside_through_a_mapping_is_followed() {
         vnf.counted(["tcp-not-syn"]);
     });
 }
+
+#[test]
+fn rfc5382_req_3b_the_filtering_of_each_protocol_is_its_own() {
+    for_workers(|workers| {
+        let config = Config::new("nat44.toml")
+            .nat44("filtering = { udp = \"endpoint-independent\", icmp = \"address-dependent\" }");
+        let mut vnf = Harness::new(config, workers);
+        let datagram = udp("10.0.0.2:5000", "203.0.113.7:53");
+        vnf.send("lan", &datagram);
+        let udp_external = vnf.expect_translated("wan", &datagram);
+        let syn = tcp("10.0.0.2:5000", "203.0.113.7:80", "S");
+        vnf.send("lan", &syn);
+        let tcp_external = vnf.expect_translated("wan", &syn);
+        vnf.forget_counts();
+        let other = udp("203.0.113.8:9", udp_external);
+        vnf.send("wan", &other);
+        vnf.expect("lan", &other.to("10.0.0.2:5000"));
+        vnf.counted(["sessions_opened", "lan.transmitted"]);
+        vnf.send("wan", &tcp("203.0.113.8:9", tcp_external, "A"));
+        vnf.counted(["nat-filtered"]);
+    });
+}

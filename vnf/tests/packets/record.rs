@@ -110,6 +110,29 @@ fn port_blocks_are_put_on_record_when_given_and_when_returned() {
 }
 
 #[test]
+fn rfc7422_2d_overflow_blocks_are_put_on_record() {
+    for_workers(|workers| {
+        let lines = "allocation = \"deterministic\"\nlog = \"blocks\"\nport_range = \"1024-1183\"\n\
+                     port_block_size = 5\nmax_blocks_per_host = 1";
+        let config = Config::new("nat44.toml")
+            .nat44(lines)
+            .more("[nat44.deterministic]\ninternal = [\"10.0.0.0/29\"]\noverflow_factor = 2");
+        let mut vnf = Harness::new(config, workers);
+        for port in 0..21 {
+            vnf.send("lan", &udp((0x0a00_0002, 5000 + port), "203.0.113.7:53"));
+        }
+        assert_eq!(vnf.discard(), 21);
+        let rings = vnf.workers.iter().map(|worker| &worker.rings.records);
+        let records: Vec<Record> = rings.flat_map(|r| std::iter::from_fn(|| r.pop())).collect();
+        assert_eq!(records.len(), 1, "the range of its own is on record as parameters");
+        let Record { event, internal, external, last_port, .. } = records[0];
+        assert_eq!((event, internal), (Recorded::Given, (0x0a00_0002.into(), 0)));
+        assert!(external.1 >= 1144 && last_port - external.1 == 4, "{external:?}");
+        vnf.forget_counts();
+    });
+}
+
+#[test]
 fn records_without_room_are_counted_and_packets_pass() {
     let mut vnf = Harness::new(logging(), 1);
     let filler = Record {

@@ -55,6 +55,7 @@ pub(super) fn check(
         filtering: nat44.filtering,
         forwards: nat44.forwards.into_iter().map(|fixed| fixed.settings).collect(),
         hairpinning: nat44.hairpinning,
+        inbound_refresh: nat44.inbound_refresh,
         journal: nat44.journal,
         log: nat44.log.map_or(NatLog::None, |log| log.value),
         log_file: nat44.log_file,

@@ -11,8 +11,8 @@ use crate::config::reader::{Node, Parsed, Reader};
 use crate::config::report::{Found, Place};
 use crate::config::section::route::vrf;
 use crate::config::settings::{
-    Allocation, ExemptSettings, Filtering, ForwardSettings, Mapping, NatLog, SessionSettings,
-    StaticSettings, Timeouts,
+    Allocation, ExemptSettings, Filtering, FilteringByProtocol, ForwardSettings, Mapping, NatLog,
+    SessionSettings, StaticSettings, Timeouts,
 };
 use crate::config::values::{self, show_duration};
 
@@ -21,9 +21,10 @@ pub(in crate::config) struct Nat44 {
     pub(in crate::config) allocation: Allocation,
     pub(in crate::config) deterministic: Deterministic,
     pub(in crate::config) exempts: Vec<InVrf<ExemptSettings>>,
-    pub(in crate::config) filtering: Filtering,
+    pub(in crate::config) filtering: FilteringByProtocol,
     pub(in crate::config) forwards: Vec<Fixed<ForwardSettings>>,
     pub(in crate::config) hairpinning: bool,
+    pub(in crate::config) inbound_refresh: bool,
     pub(in crate::config) journal: Option<PathBuf>,
     pub(in crate::config) log: Option<Found<NatLog>>,
     pub(in crate::config) log_file: PathBuf,
@@ -71,13 +72,6 @@ pub(in crate::config) fn nat44(nat44: Reader<'_>) -> Nat44 {
             ("address-and-port-dependent", Mapping::AddressAndPortDependent),
         ])
     });
-    let filtering = nat44.optional("filtering").and_then(|node| {
-        node.choice(&[
-            ("address-and-port-dependent", Filtering::AddressAndPortDependent),
-            ("address-dependent", Filtering::AddressDependent),
-            ("endpoint-independent", Filtering::EndpointIndependent),
-        ])
-    });
     let allocation = nat44.optional("allocation").and_then(|node| {
         node.choice(&[
             ("dynamic", Allocation::Dynamic),
@@ -115,9 +109,13 @@ pub(in crate::config) fn nat44(nat44: Reader<'_>) -> Nat44 {
         allocation: allocation.unwrap_or(Allocation::Dynamic),
         deterministic: deterministic(nat44.optional_table("deterministic")),
         exempts: nat44.tables("exempt", None).into_iter().map(exempt).collect(),
-        filtering: filtering.unwrap_or(Filtering::AddressAndPortDependent),
+        filtering: filtering(&nat44),
         forwards: nat44.tables("forward", None).into_iter().filter_map(forward).collect(),
         hairpinning: nat44.optional("hairpinning").and_then(|node| node.boolean()).unwrap_or(true),
+        inbound_refresh: nat44
+            .optional("inbound_refresh")
+            .and_then(|node| node.boolean())
+            .unwrap_or(false),
         journal: journal.map(|found| found.value).filter(|path| path.as_os_str() != "none"),
         log,
         log_file: log_file.map_or_else(|| PathBuf::from("/var/log/vnf/nat.jsonl"), |log| log.value),
@@ -160,6 +158,28 @@ pub(in crate::config) fn default_sessions() -> SessionSettings {
             udp: Duration::from_secs(300),
         },
     }
+}
+
+/// One word for all protocols, or a table with one for each.
+fn filtering(nat44: &Reader<'_>) -> FilteringByProtocol {
+    let strictest = Filtering::AddressAndPortDependent;
+    let word = |node: Node<'_>| {
+        node.choice(&[
+            ("address-and-port-dependent", strictest),
+            ("address-dependent", Filtering::AddressDependent),
+            ("endpoint-independent", Filtering::EndpointIndependent),
+        ])
+    };
+    let Some(node) = nat44.optional("filtering") else {
+        return FilteringByProtocol::all(strictest);
+    };
+    let Some(table) = node.table() else {
+        return FilteringByProtocol::all(word(node).unwrap_or(strictest));
+    };
+    let of = |protocol| table.optional(protocol).and_then(word).unwrap_or(strictest);
+    let read = FilteringByProtocol { icmp: of("icmp"), tcp: of("tcp"), udp: of("udp") };
+    table.finish();
+    read
 }
 
 fn timeouts(timeouts: Reader<'_>) -> Timeouts {

@@ -17,8 +17,8 @@ mod nat44;
 mod vrfs;
 
 pub use nat44::{
-    Allocation, DeterministicSettings, ExemptSettings, Filtering, ForwardSettings, Mapping,
-    Nat44Settings, NatLog, StaticSettings,
+    Allocation, DeterministicSettings, ExemptSettings, Filtering, FilteringByProtocol,
+    ForwardSettings, Mapping, Nat44Settings, NatLog, StaticSettings,
 };
 pub use vrfs::VrfNames;
 

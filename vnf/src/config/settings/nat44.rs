@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
+use crate::wire::protocol;
+
 /// `[nat44]`; the limits and timeouts of sessions are in `Settings::sessions`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Nat44Settings {
@@ -17,11 +19,13 @@ pub struct Nat44Settings {
     /// `[[nat44.exempt]]`.
     pub exempts: Vec<ExemptSettings>,
     /// Which remote endpoints may answer.
-    pub filtering: Filtering,
+    pub filtering: FilteringByProtocol,
     /// `[[nat44.forward]]`.
     pub forwards: Vec<ForwardSettings>,
     /// Whether internal hosts reach each other through external endpoints (RFC 4787 REQ-9).
     pub hairpinning: bool,
+    /// Whether packets from outside keep mappings of UDP and ICMP queries alive (RFC 4787 REQ-6a).
+    pub inbound_refresh: bool,
     /// Where it is kept which ports may be in use, so that they rest after a crash too (RFC 6888 REQ-8).
     pub journal: Option<PathBuf>,
     /// The VRF of the external side, to which the pool belongs: an index into `Settings::vrfs`.
@@ -81,6 +85,38 @@ pub enum Filtering {
     AddressDependent,
     /// From anywhere.
     EndpointIndependent,
+}
+
+/// `nat44.filtering`, for every protocol that shares addresses (RFC 5382 REQ-3b, RFC 7857 section 6).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FilteringByProtocol {
+    /// Of ICMP queries.
+    pub icmp: Filtering,
+    /// Of TCP connections.
+    pub tcp: Filtering,
+    /// Of UDP, and of every other protocol.
+    pub udp: Filtering,
+}
+
+impl FilteringByProtocol {
+    /// The same for all.
+    pub fn all(filtering: Filtering) -> Self {
+        Self { icmp: filtering, tcp: filtering, udp: filtering }
+    }
+
+    /// That of a protocol, by its number.
+    pub fn of(&self, number: u8) -> Filtering {
+        match number {
+            protocol::ICMP => self.icmp,
+            protocol::TCP => self.tcp,
+            _ => self.udp,
+        }
+    }
+
+    /// Whether it is this for any protocol.
+    pub fn any(&self, filtering: Filtering) -> bool {
+        [self.icmp, self.tcp, self.udp].contains(&filtering)
+    }
 }
 
 /// `nat44.log`.

@@ -71,18 +71,19 @@ impl ListParams {
     }
 }
 
-/// `?vrf=&host=&limit=`
+/// `?vrf=&host=&port=&limit=`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HostParams {
     vrf: Option<String>,
     host: Option<IpAddr>,
+    port: Option<u16>,
     limit: Option<usize>,
 }
 
 impl HostParams {
     pub(super) fn filter(&self) -> Filter {
-        Filter { vrf: self.vrf.clone(), host: self.host, ..Filter::default() }
+        Filter { vrf: self.vrf.clone(), host: self.host, port: self.port, ..Filter::default() }
     }
 
     pub(super) fn limit(&self) -> usize {

@@ -15,7 +15,7 @@ use super::Api;
 use super::error::Error;
 use super::params::Params;
 use crate::config::VrfNames;
-use crate::mgmt::nat_log::search::{Question, Trace, search};
+use crate::mgmt::nat_log::search::{Question, Trace, parameters_at, search};
 use crate::mgmt::nat_log::show_time;
 use crate::mgmt::request::{Protocol, Request, WhoAnswer, WhoQuestion};
 use crate::mgmt::view::{Holder, HolderKind, Who};
@@ -72,19 +72,29 @@ async fn logged(question: WhoQuestion, at: String, known: WhoAnswer) -> Result<V
     };
     let external = question.external;
     let asked = Question { external, protocols, at: at.clone() };
+    let computed = |holder: &Holder| holder.kind == HolderKind::Deterministic;
+    let past = known.holders.iter().any(computed).then(|| at.clone());
     let found = {
         let log = log.clone();
-        tokio::task::spawn_blocking(move || search(&log, &asked)).await
+        let look = move || -> io::Result<_> {
+            let parameters = past.map(|at| parameters_at(&log, &at)).transpose()?.flatten();
+            Ok((search(&log, &asked)?, parameters))
+        };
+        tokio::task::spawn_blocking(look).await
     };
-    let traces = match found {
-        Ok(Ok(traces)) => traces,
-        Ok(Err(why)) if why.kind() == io::ErrorKind::NotFound => Vec::new(),
+    let (traces, then) = match found {
+        Ok(Ok(found)) => found,
+        Ok(Err(why)) if why.kind() == io::ErrorKind::NotFound => (Vec::new(), None),
         Ok(Err(why)) => return Err(unreadable(&log, &why)),
         Err(why) => return Err(unreadable(&log, &io::Error::other(why))),
     };
+    let others = then.filter(|then| known.parameters.as_ref() != Some(then));
     let (held, over): (Vec<Trace>, Vec<Trace>) = traces.into_iter().partition(|trace| trace.held);
     let mut holders: Vec<Holder> = held.into_iter().map(holder).collect();
     for fixed in known.holders {
+        if others.is_some() && computed(&fixed) {
+            continue;
+        }
         if !holders.iter().any(|known| {
             known.protocol == fixed.protocol || fixed.protocol == "any" || known.protocol == "any"
         }) {
@@ -95,6 +105,13 @@ async fn logged(question: WhoQuestion, at: String, known: WhoAnswer) -> Result<V
         let Trace { protocol, internal, time, .. } = last;
         let sentence =
             format!("nobody held {external} at {at}; {internal} ({protocol}) did until {time}");
+        return Err(nobody(sentence));
+    }
+    if let (true, Some(others)) = (holders.is_empty(), others) {
+        let sentence = format!(
+            "the parameters of deterministic allocation were others at {at}; {} has them: {others}",
+            log.display()
+        );
         return Err(nobody(sentence));
     }
     if holders.is_empty() {

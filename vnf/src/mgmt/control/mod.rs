@@ -22,6 +22,7 @@ use super::event_loop;
 use super::lists::Lists;
 use super::metrics::MetricsSnapshot;
 use super::nat_journal::NatJournal;
+use super::nat_log::parameters;
 use super::request::{Cursor, Protocol, Reload, Reply, Request};
 use super::statistics::{Since, Statistics};
 use super::view::{ReloadReport, RunningConfig, State, Status, Version};
@@ -30,7 +31,7 @@ use crate::config::VrfNames;
 use crate::engine::ids::{VrfId, WorkerId};
 use crate::engine::message::{Command, Event, Rings};
 use crate::forward::rib::Ribs;
-use crate::session::refusals::Refusal;
+use crate::session::refusals::{Nearing, Refusal};
 use crate::start::Parts;
 use baseline::Baseline;
 use gather::{Gather, Measurement};
@@ -116,7 +117,17 @@ impl Control {
         let checked = control.with_checked_addresses(&tables);
         control.publish(Arc::new(checked));
         control.probe_new_addresses();
+        control.say_parameters(None);
         control
+    }
+
+    /// Tells what deterministic mappings are computed from, if that is new (RFC 7422 section 3).
+    fn say_parameters(&self, before: Option<String>) {
+        if let Some(now) =
+            parameters(&self.parts.settings).filter(|now| before.as_ref() != Some(now))
+        {
+            info!("nat44.deterministic: mappings are computed from {now}");
+        }
     }
 
     /// Asks a worker; a full ring is tried again until the worker has made room.
@@ -149,6 +160,13 @@ impl Control {
             }
             Event::Mappings(page) => self.lists.mappings.found(&self.rings, worker, &page),
             Event::Measured(usage) => self.measured(worker, *usage),
+            Event::Nearing(Nearing { host, sessions, percent }) => {
+                let of_vrf = of_vrf(host.vrf, &self.parts.settings.vrfs);
+                let host = std::net::Ipv4Addr::from(host.address);
+                warn!(
+                    "host {host}{of_vrf}: {percent} % of its limit of sessions are in use, {sessions}"
+                );
+            }
             Event::NeighborSeen(sighting) => self.neighbors.cache.seen(sighting, Instant::now()),
             Event::NeighborUsed(interface, address) => {
                 self.neighbors.cache.used((interface, address), Instant::now());
@@ -234,7 +252,10 @@ impl event_loop::Control for Control {
             }
             Request::Config(reply) => reply.send(self.running.clone()),
             Request::Drops(reply) => reply.send(self.statistics.drops(Since::Clear)),
-            Request::Hosts(page, reply) => self.lists.hosts.begin(&self.rings, page, reply),
+            Request::Hosts(page, reply) => {
+                let computed = self.computed_host(&page);
+                self.lists.hosts.begin_or(computed, &self.rings, page, reply);
+            }
             Request::Mappings(page, reply) => {
                 let first = page.from == Cursor::default();
                 let fixed = if first { self.fixed_mappings(&page.filter) } else { Vec::new() };
@@ -317,15 +338,19 @@ impl event_loop::Control for Control {
 /// One line on a host that got no session.
 fn refusal_text(refusal: &Refusal, vrfs: &VrfNames) -> String {
     let Refusal { reason, vrf, host, external, protocol } = refusal;
-    let of_vrf = match *vrf {
-        VrfId::DEFAULT => String::new(),
-        vrf => format!(" of VRF {}", vrfs.name(vrf.index())),
-    };
+    let of_vrf = of_vrf(*vrf, vrfs);
     let through = external.map_or(String::new(), |external| {
         format!(" through {}", std::net::Ipv4Addr::from(external))
     });
     let (name, help, protocol) = (reason.name(), reason.help(), Protocol(*protocol));
     format!("{name}: {host}{of_vrf} gets no new {protocol} session{through}: {help}")
+}
+
+fn of_vrf(vrf: VrfId, vrfs: &VrfNames) -> String {
+    match vrf {
+        VrfId::DEFAULT => String::new(),
+        vrf => format!(" of VRF {}", vrfs.name(vrf.index())),
+    }
 }
 
 fn dpdk_version() -> String {

@@ -166,8 +166,10 @@ impl Control {
         });
         self.parts.tables = tables;
         self.running = running;
+        let before = crate::mgmt::nat_log::parameters(&self.parts.settings);
         self.parts.settings = Arc::new(settings);
         self.probe_new_addresses();
+        self.say_parameters(before);
     }
 
     /// Counts the sessions that tables would end, once those who asked before have their count.
@@ -233,7 +235,7 @@ impl Basis {
         let diff = config::diff(old, &settings);
         let mut restart = diff.restart_required;
         let by_address = |s: &Settings| {
-            s.nat44.as_ref().is_some_and(|n| n.filtering == Filtering::AddressDependent)
+            s.nat44.as_ref().is_some_and(|n| n.filtering.any(Filtering::AddressDependent))
         };
         if by_address(&settings) && !by_address(old) {
             restart

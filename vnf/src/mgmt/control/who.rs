@@ -1,15 +1,15 @@
 //! Who holds an external endpoint: told by the configuration, or by the workers, each of which looks at its own mappings.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::SystemTime;
 
 use super::Control;
 use crate::config::VrfNames;
 use crate::engine::ids::WorkerId;
 use crate::engine::message::{Command, HolderRecord, Inquiry};
-use crate::mgmt::nat_log::show_time;
-use crate::mgmt::request::{Protocol, Reply, WhoAnswer, WhoQuestion};
-use crate::mgmt::view::{Holder, HolderKind};
+use crate::mgmt::nat_log::{parameters, show_time};
+use crate::mgmt::request::{Cursor, Page, Protocol, Reply, WhoAnswer, WhoQuestion};
+use crate::mgmt::view::{Holder, HolderKind, HostRow};
 use crate::nat::layout::Layout;
 use crate::wire::protocol;
 
@@ -27,7 +27,9 @@ impl Control {
     pub(super) fn begin_inquest(&mut self, question: &WhoQuestion, reply: Reply<WhoAnswer>) {
         let nat44 = self.parts.settings.nat44.as_ref();
         let log = nat44.map(|nat44| nat44.log_file.clone());
-        let mut answer = WhoAnswer { holders: self.fixed_holders(question), log };
+        let parameters = parameters(&self.parts.settings);
+        let holders = self.fixed_holders(question);
+        let mut answer = WhoAnswer { holders, log, parameters };
         if question.past && answer.holders.is_empty() {
             answer.holders.extend(self.computed_holder(question.external));
         }
@@ -91,6 +93,26 @@ impl Control {
             holders.iter_mut().for_each(|holder| holder.protocol = "any".to_owned());
         }
         holders
+    }
+
+    /// What belongs to a host by arithmetic alone, for a list of hosts that asks about one without sessions (RFC 7422 section
+    /// 2.1): at the page of the worker that would have it.
+    pub(super) fn computed_host(&self, page: &Page) -> Option<HostRow> {
+        let Layout::Deterministic(functions) = self.parts.tables.nat.layout() else { return None };
+        let Some(IpAddr::V4(host)) = page.filter.host else { return None };
+        let only = self.parts.tables.nat.only_host(host.into());
+        let owner = self.parts.ownership.of_host(only);
+        let vrf = self.parts.settings.vrfs.name(only.vrf.index());
+        page.filter.vrf.as_ref().is_none_or(|wanted| wanted == vrf).then_some(())?;
+        let share = functions.forward(host.into()).filter(|_| page.from == Cursor::first(owner))?;
+        page.filter.port.is_none_or(|port| share.ports.contains(&port)).then(|| HostRow {
+            internal: host.to_string(),
+            external: Ipv4Addr::from(share.address).to_string(),
+            sessions: 0,
+            mappings: 0,
+            blocks: vec![format!("{}-{}", share.ports.start(), share.ports.end())],
+            vrf: vrf.to_owned(),
+        })
     }
 
     /// The host that an endpoint belongs to by arithmetic alone (RFC 7422), whether it uses it or not.

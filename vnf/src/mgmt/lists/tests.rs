@@ -195,3 +195,19 @@ fn a_session_is_shown_from_its_internal_side() {
     );
     assert_eq!((row.internal.as_str(), row.external), ("[fd00:a::2]:5000", None));
 }
+
+#[test]
+fn a_row_that_is_known_without_the_workers_stands_in_for_one_that_they_lack() {
+    let rings = rings(1);
+    let mut lists = Lists::new(1, &VrfNames::default());
+    for has_it in [true, false] {
+        let (reply, mut outcome) = Reply::pair();
+        let known = host_row(WorkerId(0), &host(9), &VrfNames::default());
+        lists.hosts.begin_or(Some(known), &rings, ask(3, Cursor::first(WorkerId(0))), reply);
+        let mut page = listed(&rings[0]).expect("the worker is asked");
+        page.rows.extend(has_it.then(|| host(2)));
+        lists.hosts.found(&rings, WorkerId(0), &page);
+        let expected = if has_it { "10.0.0.2" } else { "10.0.0.9" };
+        assert_eq!(internals(&answer(&mut outcome)), [expected]);
+    }
+}

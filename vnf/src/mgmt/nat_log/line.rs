@@ -16,6 +16,9 @@ pub(super) const EVENT: usize = 44;
 /// What comes before the external endpoint.
 pub(super) const EXTERNAL: &[u8] = b"\"external\":\"";
 
+/// How the event and what follows it begin in a line about parameters.
+pub(super) const PARAMETERS: &[u8] = b"parameters\",";
+
 /// Writes lines; knows the time of day.
 pub(super) struct Lines {
     /// The time of day when worker time was zero, in milliseconds since 1970.
@@ -106,6 +109,14 @@ impl Lines {
             Mark::Started => to.extend_from_slice(b"started\"}\n"),
             Mark::Stopped => to.extend_from_slice(b"stopped\"}\n"),
         }
+    }
+
+    /// A line about what deterministic mappings are computed from, a JSON object.
+    pub(super) fn parameters(&mut self, parameters: &str, at: Tick, to: &mut Vec<u8>) {
+        self.begin(at, to);
+        to.extend_from_slice(PARAMETERS);
+        to.extend_from_slice(parameters.strip_prefix('{').unwrap_or("}").as_bytes());
+        to.push(b'\n');
     }
 
     fn begin(&mut self, at: Tick, to: &mut Vec<u8>) {

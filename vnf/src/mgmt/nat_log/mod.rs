@@ -4,6 +4,7 @@
 mod index;
 mod line;
 mod output;
+mod parameters;
 pub(crate) mod search;
 mod writer;
 
@@ -20,6 +21,7 @@ use crate::engine::clock::Clock;
 use crate::engine::counters::Counters;
 use crate::engine::message::Rings;
 pub(crate) use line::show_time;
+pub(crate) use parameters::parameters;
 use writer::Writer;
 
 /// What the log reads of one worker.
@@ -47,7 +49,8 @@ pub(crate) struct Figures {
 enum Order {
     Reopen,
     Stop,
-    WriteTo(Option<PathBuf>),
+    /// Where to, and the parameters of deterministic allocation.
+    WriteTo(Option<PathBuf>, Option<String>),
 }
 
 impl NatLog {
@@ -71,7 +74,8 @@ impl NatLog {
     /// Logs what these settings ask for from now on.
     pub fn configure(&self, settings: &Settings) {
         let nat44 = settings.nat44.as_ref().filter(|nat44| nat44.log != Log::None);
-        self.order(Order::WriteTo(nat44.map(|nat44| nat44.log_file.clone())));
+        let path = nat44.map(|nat44| nat44.log_file.clone());
+        self.order(Order::WriteTo(path, parameters(settings)));
     }
 
     /// Opens the file anew: it was moved away.
@@ -114,7 +118,10 @@ fn run(mut writer: Writer, orders: &Receiver<Order>) {
         };
         match orders.recv_timeout(pause) {
             Ok(Order::Reopen) => writer.reopen(),
-            Ok(Order::WriteTo(path)) => writer.write_to(path),
+            Ok(Order::WriteTo(path, parameters)) => {
+                writer.describe(parameters);
+                writer.write_to(path);
+            }
             Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {}
         }

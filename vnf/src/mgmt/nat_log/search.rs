@@ -10,7 +10,7 @@ use memchr::{memchr, memmem, memrchr};
 use serde::Deserialize;
 
 use super::index::{Index, Key, SUFFIX};
-use super::line::{EVENT, EXTERNAL, TIME};
+use super::line::{EVENT, EXTERNAL, PARAMETERS, TIME};
 
 /// What is asked of the log.
 #[derive(Clone, Debug)]
@@ -59,6 +59,16 @@ struct Line {
 /// # Errors
 /// When the log cannot be read.
 pub(crate) fn search(log: &Path, question: &Question) -> io::Result<Vec<Trace>> {
+    Ok(look(log, question, false)?.traces)
+}
+
+/// What a search found.
+struct Findings {
+    traces: Vec<Trace>,
+    parameters: Option<String>,
+}
+
+fn look(log: &Path, question: &Question, for_parameters: bool) -> io::Result<Findings> {
     let needle = format!("{}{}\"", String::from_utf8_lossy(EXTERNAL), question.external);
     let block = format!("{}{}\"", String::from_utf8_lossy(EXTERNAL), question.external.ip());
     let mut search = Search {
@@ -70,6 +80,8 @@ pub(crate) fn search(log: &Path, question: &Question) -> io::Result<Vec<Trace>> 
         traces: Vec::new(),
         uncertain: false,
         ended: false,
+        for_parameters,
+        parameters: None,
     };
     let address = u32::from(*question.external.ip());
     let keys = [Key::Endpoint(address, question.external.port()), Key::Address(address)];
@@ -81,7 +93,17 @@ pub(crate) fn search(log: &Path, question: &Question) -> io::Result<Vec<Trace>> 
             break;
         }
     }
-    Ok(search.traces)
+    Ok(Findings { traces: search.traces, parameters: search.parameters })
+}
+
+/// The parameters of deterministic allocation that were in force at a time, as far as the log tells: a JSON object.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(crate) fn parameters_at(log: &Path, at: &str) -> io::Result<Option<String>> {
+    let nobody = SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, 0);
+    let question = Question { external: nobody, protocols: vec![NOBODY.into()], at: at.to_owned() };
+    Ok(look(log, &question, true)?.parameters)
 }
 
 struct Search<'a> {
@@ -98,6 +120,9 @@ struct Search<'a> {
     uncertain: bool,
     /// A line said that whatever was held before was held no more.
     ended: bool,
+    /// Whether the last parameters are looked for, and nothing else.
+    for_parameters: bool,
+    parameters: Option<String>,
 }
 
 impl Search<'_> {
@@ -154,7 +179,12 @@ impl Search<'_> {
             return;
         }
         match line.get(EVENT..) {
-            Some(event) if event.starts_with(b"started") || event.starts_with(b"stopped") => {
+            // Parameters stay what they are while nothing is logged.
+            Some(event) if event.starts_with(b"stopped") => self.ended = !self.for_parameters,
+            Some(event) if event.starts_with(b"started") => self.ended = true,
+            Some(event) if event.starts_with(PARAMETERS) && self.for_parameters => {
+                let text = event[PARAMETERS.len()..].trim_ascii_end();
+                self.parameters = Some(format!("{{{}", String::from_utf8_lossy(text)));
                 self.ended = true;
             }
             Some(event) if event.starts_with(b"lost") => self.uncertain = true,
@@ -268,6 +298,8 @@ pub(super) fn tidy(log: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// No protocol's name.
+const NOBODY: &str = "-";
 /// Endings of what cannot be searched.
 const COMPRESSED: [&str; 5] = [".bz2", ".gz", ".lz4", ".xz", ".zst"];
 /// Octets read at once.

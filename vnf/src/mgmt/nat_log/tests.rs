@@ -170,11 +170,53 @@ fn the_thread_writes_what_it_was_given_before_it_ends() {
     let (rings, counters) = (Arc::clone(&bench.rings[0]), Arc::clone(&bench.counters[0]));
     let log = NatLog::start(vec![Source { rings, counters }], Clock::start(), VrfNames::default())
         .expect("a thread");
-    log.order(Order::WriteTo(Some(path.clone())));
+    log.order(Order::WriteTo(Some(path.clone()), None));
     while !path.exists() {
         std::thread::yield_now();
     }
     bench.record(0, 9);
     log.stop();
     assert_eq!(events(&path), ["started", "opened 9", "stopped"]);
+}
+
+#[test]
+fn rfc7422_3_parameters_are_on_record_at_start_at_every_change_and_daily() {
+    let mut bench = Bench::new(1);
+    let path = bench.path("nat.jsonl");
+    let parameters = |factor: u16| {
+        let text = format!(
+            "[[port]]\nname = \"lan\"\ndevice = \"net_ring0\"\naddresses = [\"10.0.0.1/28\"]\nnat = \
+             \"internal\"\n[[port]]\nname = \"wan\"\ndevice = \"net_ring1\"\naddresses = \
+             [\"203.0.113.1/24\"]\nnat = \"external\"\n[nat44]\npool = [\"192.0.2.1\"]\nallocation = \
+             \"deterministic\"\n[nat44.deterministic]\ninternal = [\"198.51.100.0/28\"]\n\
+             overflow_factor = {factor}"
+        );
+        parameters(&crate::config::parse("test.toml", &text).unwrap_or_else(|e| panic!("{e}")))
+    };
+    bench.writer.describe(parameters(2));
+    bench.writer.write_to(Some(path.clone()));
+    bench.record(0, 1);
+    bench.drain();
+    bench.writer.describe(parameters(2));
+    bench.writer.describe(parameters(3));
+    bench.drain();
+    bench.writer.described -= super::writer::DAY;
+    bench.drain();
+    bench.writer.describe(None);
+    bench.writer.finish();
+    let expected = ["started", "parameters", "opened 1", "parameters", "parameters", "stopped"];
+    assert_eq!(events(&path), expected);
+    let text = fs::read_to_string(&path).expect("a log");
+    let line: Value = serde_json::from_str(text.lines().nth(1).expect("two lines")).expect("JSON");
+    let expected = serde_json::json!({
+        "time": line["time"], "event": "parameters", "algorithm": "sequential",
+        "hosts_per_address": 14, "internal": ["198.51.100.0/28"], "max_blocks_per_host": 4,
+        "overflow_block_size": 512, "overflow_factor": 2, "overflow_ports": "57472-65535",
+        "pool": ["192.0.2.1"], "port_range": "1024-65535", "ports_per_host": 4032,
+        "reserved_ports": [], "static_addresses": [],
+    });
+    assert_eq!(line, expected);
+    let at = |at: &str| super::search::parameters_at(&path, at).expect("a log");
+    assert_eq!(at("2999-01-01T00:00:00.000Z"), parameters(3));
+    assert_eq!(at("1999-01-01T00:00:00.000Z"), None);
 }

@@ -32,6 +32,9 @@ pub(super) struct Writer {
     /// Losses that stand in the log already.
     lost: u64,
     retry: Option<Instant>,
+    /// What deterministic mappings are computed from, and when the log was told last.
+    parameters: Option<String>,
+    pub(super) described: Instant,
     figures: Arc<Figures>,
 }
 
@@ -54,6 +57,8 @@ impl Writer {
             records: 0,
             lost: 0,
             retry: None,
+            parameters: None,
+            described: Instant::now(),
             figures,
         }
     }
@@ -72,6 +77,26 @@ impl Writer {
         if self.path.is_some() {
             self.lost = self.losses();
             self.mark(Mark::Started);
+            self.mark_parameters();
+        }
+    }
+
+    /// These are the parameters of deterministic allocation from now on (RFC 7422 section 3).
+    pub(super) fn describe(&mut self, parameters: Option<String>) {
+        if parameters != self.parameters {
+            self.parameters = parameters;
+            self.mark_parameters();
+        }
+    }
+
+    fn mark_parameters(&mut self) {
+        self.described = Instant::now();
+        if self.path.is_some()
+            && let Some(parameters) = &self.parameters
+        {
+            let now = self.clock.now();
+            self.lines.set_clock(now);
+            self.lines.parameters(parameters, now, &mut self.pending);
         }
     }
 
@@ -105,6 +130,9 @@ impl Writer {
         if self.path.is_none() {
             self.discard();
             return false;
+        }
+        if self.described.elapsed() >= DAY {
+            self.mark_parameters();
         }
         if self.pending.is_empty() {
             self.take_records();
@@ -209,6 +237,8 @@ impl Writer {
     }
 }
 
+/// How often the parameters are repeated.
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// Records taken in one turn, all workers together.
 const BATCH: usize = 8192;
 /// How long a file that cannot be written is left alone.
