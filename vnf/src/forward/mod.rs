@@ -8,6 +8,7 @@ pub mod vrfs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::engine::burst::Burst;
+use crate::engine::counters::CloseCause;
 use crate::engine::ids::{InterfaceId, NextHopId, Tick};
 use crate::engine::mask::Slot;
 use crate::engine::meta::{Direction, Family, FlowKey, Form, Kind, Meta};
@@ -150,9 +151,13 @@ fn admit(
     }
     // Two forwards to one server: its answers could not be told apart.
     if matches!(decision.plan, Plan::Admit(_))
-        && flows.sessions.find_one(&decision.real.reversed()).is_some()
+        && let Some((other, _)) = flows.sessions.find_one(&decision.real.reversed())
     {
-        return Err(Verdict::Drop(DropReason::NatFiltered));
+        if flows.still_valid(other, tables) {
+            return Err(Verdict::Drop(DropReason::NatFiltered));
+        }
+        // Its own next packet would have ended it.
+        flows.close(other, CloseCause::Reconfigured, now);
     }
     if meta.kind == Kind::LaterFragment {
         // Its first fragment opened no session, so it was refused.

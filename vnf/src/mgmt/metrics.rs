@@ -30,6 +30,8 @@ pub struct MetricsSnapshot {
     pub sessions_closed: BTreeMap<String, u64>,
     /// The external ports in use.
     pub pool: Vec<PoolRow>,
+    /// Packets from worker to worker.
+    pub handovers: Vec<Handover>,
     /// Tables and packet buffer pools.
     pub memory: Vec<MemoryRow>,
     /// Neighbours by state.
@@ -71,6 +73,19 @@ pub struct LinuxRow {
     pub lost: u64,
 }
 
+/// Packets that one worker had for another.
+#[derive(Clone, Copy, Debug)]
+pub struct Handover {
+    /// Who had them.
+    pub from: usize,
+    /// Whose they were.
+    pub to: usize,
+    /// Packets handed over.
+    pub sent: u64,
+    /// Packets dropped, as the way was full.
+    pub refused: u64,
+}
+
 impl MetricsSnapshot {
     /// The text that Prometheus reads.
     pub fn render(&self) -> String {
@@ -81,6 +96,7 @@ impl MetricsSnapshot {
         self.render_sessions(&mut text);
         self.render_pool(&mut text);
         self.render_workers(&mut text);
+        self.render_handovers(&mut text);
         self.render_memory(&mut text);
         self.render_neighbors(&mut text);
         self.render_linux(&mut text);
@@ -184,6 +200,25 @@ impl MetricsSnapshot {
         text.family(name, GAUGE, "The longest time between two polls of a worker.");
         for (row, gap) in self.workers.iter().zip(&self.poll_gaps_s) {
             text.sample(name, &[("worker", &row.worker)], gap);
+        }
+    }
+
+    fn render_handovers(&self, text: &mut Text) {
+        type Count = fn(&Handover) -> u64;
+        let families: [(&str, &str, Count); 2] = [
+            ("vnf_handover_packets_total", "Packets handed to another worker.", |h| h.sent),
+            (
+                "vnf_handover_refused_total",
+                "Packets for another worker that found the way full.",
+                |h| h.refused,
+            ),
+        ];
+        for (name, help, count) in families {
+            text.family(name, COUNTER, help);
+            for pair in &self.handovers {
+                let labels: [(&str, &dyn Display); 2] = [("from", &pair.from), ("to", &pair.to)];
+                text.sample(name, &labels, count(pair));
+            }
         }
     }
 

@@ -166,6 +166,7 @@ pub(crate) fn metrics() -> MetricsSnapshot {
         sessions_opened: 12,
         sessions_closed: [("timeout".to_owned(), 9)].into(),
         pool: vec![samples::pool(), samples::pool()],
+        handovers: vec![super::metrics::Handover { from: 0, to: 1, sent: 77, refused: 3 }],
         memory: vec![samples::memory()],
         neighbors: [("stale".to_owned(), 2)].into(),
         neighbors_refused: 6,

@@ -425,4 +425,6 @@ fn foreign(
 }
 
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod tests;

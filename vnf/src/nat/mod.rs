@@ -398,6 +398,10 @@ impl Nat {
             },
         };
         if mapping != NIL {
+            let mapped = flows.mappings.mapping(mapping).internal();
+            if tables.nat.fixes(key.protocol, mapped) {
+                return Err(Verdict::Drop(unmapped(key.protocol))); // it is older than that
+            }
             let remote = key.source[0];
             let admitted = match tables.nat.filtering(key.protocol) {
                 Filtering::EndpointIndependent => true,

@@ -135,6 +135,11 @@ impl NatTable {
         }
     }
 
+    /// Whether the configuration fixes what an internal endpoint is translated to.
+    pub fn fixes(&self, protocol: u8, internal: InternalEndpoint) -> bool {
+        self.rules.as_ref().is_some_and(|rules| rules.fixed_external(protocol, internal).is_some())
+    }
+
     /// Whether packets between an internal and a remote host are exempt, whichever way they go.
     pub fn exempts(&self, internal: Internal, remote: u32) -> bool {
         self.rules.as_ref().is_some_and(|rules| rules.exempts(internal, remote))

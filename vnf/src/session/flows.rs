@@ -398,7 +398,9 @@ impl Flows {
         match self.sessions.mapping_of(id) {
             NIL => tables.nat.fixed_internal(key.protocol, external) == Some(internal),
             mapping => {
-                self.may_keep(key.protocol, self.mappings.mapping(mapping).external(), tables)
+                let mapping = self.mappings.mapping(mapping);
+                !tables.nat.fixes(key.protocol, mapping.internal())
+                    && self.may_keep(key.protocol, mapping.external(), tables)
             }
         }
     }

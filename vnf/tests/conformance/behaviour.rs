@@ -176,3 +176,83 @@ fn the_last_hop_of_a_hairpinned_packet_is_told_in_its_senders_words() {
         vnf.counted(["ttl-expired", "originated", "lan.transmitted"]);
     });
 }
+
+/// What leaves and what is counted in the course of an eventful while, external endpoints by whose they are.
+fn eventful_while(workers: usize) -> Vec<String> {
+    let config = Config::new("nat44.toml").nat44("filtering = \"endpoint-independent\"").more(
+        "[[nat44.forward]]\nprotocol = \"tcp\"\nexternal = \"198.51.100.10:443\"\ninternal = \
+         \"10.0.0.5:8443\"",
+    );
+    let mut vnf = Harness::new(config, workers);
+    let mut story = Vec::new();
+    let mut externals = std::collections::BTreeMap::new();
+    let hosts = ["10.0.0.2", "10.0.0.3", "10.0.0.4"];
+    for (host, port) in hosts.iter().flat_map(|host| (0..8).map(move |n| (host, 5000 + n))) {
+        let source = format!("{host}:{port}");
+        for (name, packet) in [
+            ("udp", udp(&source[..], "203.0.113.7:53")),
+            ("tcp", tcp(&source[..], "203.0.113.7:80", "S")),
+            ("icmp", ping(&source[..], "203.0.113.7")),
+        ] {
+            vnf.send("lan", &packet);
+            let external = vnf.expect_translated("wan", &packet);
+            assert_eq!(externals.insert((external, name), source.clone()), None, "two owners");
+            vnf.send("wan", &packet.from(external).reply());
+            vnf.expect("lan", &packet.reply());
+        }
+    }
+    let mut owners: Vec<_> =
+        externals.iter().map(|((e, name), owner)| (*name, owner.clone(), *e)).collect();
+    owners.sort();
+    for (name, _, external) in &owners {
+        // Strangers come in, internal hosts too, and errors about the flows.
+        let (stranger, inside) = ("203.0.113.9:9", "10.0.0.5:7000");
+        let (from_out, from_in) = match *name {
+            "udp" => (udp(stranger, *external), udp(inside, *external)),
+            "tcp" => (tcp(stranger, *external, "S"), tcp(inside, *external, "S")),
+            _ => {
+                let id = external.port();
+                let to = external.ip().to_string();
+                (ping((0xcb00_7109, id), &to), ping((0x0a00_0005, id), &to))
+            }
+        };
+        vnf.send("wan", &from_out);
+        vnf.send("lan", &from_in);
+        vnf.send("wan", &icmp_error("203.0.113.1", 3, 1, &from_out.reply()));
+    }
+    vnf.send("wan", &tcp("203.0.113.9:9", "198.51.100.10:443", "S"));
+    vnf.send("wan", &udp("203.0.113.9:9", "198.51.100.10:1023"));
+    vnf.send("lan", &tcp("10.0.0.2:9", "203.0.113.7:80", "A"));
+    vnf.send("lan", &udp("10.0.0.2:9", "203.0.113.7:53").ttl(1));
+    for port in ["lan", "wan"] {
+        for frame in vnf.transmitted(port) {
+            // An identification of its own would be: who it is to, and how long.
+            story.push(format!("{port} {} {}", frame.0.len(), frame.destination().ip()));
+        }
+    }
+    story.sort();
+    let mut count = |vnf: &mut Harness| {
+        story.extend(vnf.changes().iter().map(|(name, change)| format!("{name} {change}")));
+        // How many ports rest depends on how many turns there were: so many are freed in each.
+        let state = (vnf.sessions(), vnf.mappings(), vnf.hosts());
+        story.push(format!("{state:?}"));
+    };
+    count(&mut vnf);
+    vnf.advance(seconds(241));
+    count(&mut vnf);
+    vnf.advance(seconds(7440));
+    vnf.advance(seconds(121));
+    count(&mut vnf);
+    assert_eq!((vnf.sessions(), vnf.mappings(), vnf.ports_taken()), (0, 0, 0), "everything drains");
+    vnf.forget_counts();
+    story
+}
+
+#[test]
+fn behaviour_is_the_same_with_one_two_four_and_eight_workers() {
+    let one = eventful_while(1);
+    assert!(one.len() > 200, "{one:#?}");
+    for workers in [2, 4, 8] {
+        assert_eq!(eventful_while(workers), one, "{workers} workers");
+    }
+}

@@ -90,6 +90,7 @@ fn rfc4787_req_6a_packets_from_outside_keep_a_mapping_where_the_configuration_wa
         }
         assert_eq!((vnf.sessions(), vnf.mappings()), (1, 1));
         vnf.reload(with(false));
+        vnf.advance(seconds(200));
         let packet = udp("203.0.113.9:9", external);
         vnf.send("wan", &packet);
         vnf.expect("lan", &packet.to("10.0.0.2:5000"));

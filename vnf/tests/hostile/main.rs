@@ -5,6 +5,7 @@
 mod common;
 
 mod broken;
+mod nat;
 mod random;
 mod samples;
 mod segments;

@@ -278,6 +278,43 @@ fn a_new_exemption_and_a_new_static_mapping_hold_for_live_flows() {
 }
 
 #[test]
+fn what_the_configuration_fixes_wins_over_live_mappings_at_once() {
+    for_workers(|workers| {
+        let open = Config::new("nat44.toml").nat44("filtering = \"endpoint-independent\"");
+        let fixed = [
+            "[[nat44.static]]\nexternal = \"198.51.100.20\"\ninternal = \"10.0.0.2\"",
+            "[[nat44.forward]]\nprotocol = \"udp\"\nexternal = \"198.51.100.10:5000\"\n\
+             internal = \"10.0.0.2:5000\"",
+        ];
+        for (lines, external) in fixed.into_iter().zip(["198.51.100.20", "198.51.100.10"]) {
+            let external = format!("{external}:5000");
+            for from_inside in [true, false] {
+                let mut vnf = Harness::new(open.clone(), workers);
+                let question = udp("10.0.0.2:5000", "203.0.113.7:53");
+                let before = flow(&mut vnf, &question);
+                vnf.reload(open.clone().more(lines));
+                // Nobody comes in by the mapping of before, whoever its session is with.
+                vnf.send("wan", &udp("203.0.113.9:53", before));
+                vnf.counted(["nat-no-mapping"]);
+                let answer = udp("203.0.113.7:53", &external[..]);
+                if from_inside {
+                    vnf.send("lan", &question);
+                    vnf.expect("wan", &question.from(&external[..]));
+                } else {
+                    vnf.send("wan", &answer);
+                    vnf.expect("lan", &answer.to("10.0.0.2:5000"));
+                }
+                vnf.send("wan", &answer);
+                vnf.expect("lan", &answer.to("10.0.0.2:5000"));
+                assert_eq!(vnf.count_of("sessions_closed.reconfigured"), 1, "{lines}");
+                assert_eq!((vnf.sessions(), vnf.mappings()), (1, 0));
+                vnf.forget_counts();
+            }
+        }
+    });
+}
+
+#[test]
 fn a_mapping_that_ends_within_a_burst_is_nobodys_any_more() {
     for_workers(|workers| {
         let open = || Config::new("nat44.toml").nat44("filtering = \"endpoint-independent\"");

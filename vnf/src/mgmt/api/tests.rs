@@ -168,7 +168,7 @@ async fn what_is_not_understood_is_refused_with_a_reason() {
         (Method::GET, "/v1/sessions?limit=-1", bad),
         (Method::GET, "/v1/sessions?hots=10.0.0.2", bad),
         (Method::GET, "/v1/sessions?host=%FF%00", bad),
-        (Method::GET, "/v1/hosts?port=5", bad),
+        (Method::GET, "/v1/hosts?protocol=udp", bad),
         (Method::GET, "/v1/who", bad),
         (Method::GET, "/v1/who?external=198.51.100.10", bad),
         (Method::GET, "/v1/who?external=198.51.100.10:1024&at=yesterday", bad),

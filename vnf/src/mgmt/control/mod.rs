@@ -220,6 +220,7 @@ impl Control {
             sessions_opened: self.statistics.sessions_opened(),
             sessions_closed: self.statistics.sessions_closed(),
             pool: self.pool_rows(measurement),
+            handovers: self.handovers(),
             memory: self.memory_rows(measurement),
             neighbors: self.neighbors.cache.by_state(),
             neighbors_refused: self.neighbors.cache.refused(),

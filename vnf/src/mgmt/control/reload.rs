@@ -292,7 +292,9 @@ fn translated_as_before(
             crosses
                 && rule != OutboundRule::Untranslated
                 && (fixed == Some(internal)
-                    || fixed.is_none() && tables.nat.allows_dynamic(key.protocol, external))
+                    || fixed.is_none()
+                        && rule == OutboundRule::Dynamic
+                        && tables.nat.allows_dynamic(key.protocol, external))
         }
     }
 }

@@ -11,12 +11,12 @@ use super::tap::Tap;
 use crate::acl::RuleMatch;
 use crate::config::AclAction;
 use crate::engine::counters::Counters;
-use crate::engine::ids::InterfaceId;
+use crate::engine::ids::{InterfaceId, WorkerId};
 use crate::engine::message::EXCEPTIONS;
 use crate::engine::record::Record;
 use crate::forward;
 use crate::mgmt::linux::Figures;
-use crate::mgmt::metrics::LinuxRow;
+use crate::mgmt::metrics::{Handover, LinuxRow};
 use crate::mgmt::request::{Filter, Protocol};
 use crate::mgmt::statistics::Since;
 use crate::mgmt::view::{
@@ -182,6 +182,18 @@ impl Control {
             })
         });
         rows.collect()
+    }
+
+    /// Packets from each worker to each other one.
+    pub(super) fn handovers(&self) -> Vec<Handover> {
+        let workers = || (0..self.parts.workers.len()).map(|at| WorkerId(at as u8));
+        let pairs = workers().flat_map(|from| workers().map(move |to| (from, to)));
+        let between = |(from, to): (WorkerId, WorkerId)| {
+            let lane = self.parts.lanes.lane(from, to);
+            let (sent, refused) = (lane.sent.read(), lane.refused.read());
+            Handover { from: from.index(), to: to.index(), sent, refused }
+        };
+        pairs.filter(|(from, to)| from != to).map(between).collect()
     }
 
     pub(super) fn memory_rows(&self, measurement: &Measurement) -> Vec<MemoryRow> {

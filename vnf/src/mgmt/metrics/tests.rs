@@ -26,6 +26,8 @@ fn every_family_of_the_contract_has_its_sample() {
         "vnf_worker_busy_ratio{worker=\"0\"} 0.25",
         "vnf_worker_cycles_per_packet{worker=\"0\",stage=\"parse\"} 40.5",
         "vnf_worker_poll_gap_seconds{worker=\"0\"} 0.00025",
+        "vnf_handover_packets_total{from=\"0\",to=\"1\"} 77",
+        "vnf_handover_refused_total{from=\"0\",to=\"1\"} 3",
         "vnf_memory_used_bytes{pool=\"sessions-0\"} 500",
         "vnf_memory_capacity_bytes{pool=\"sessions-0\"} 1000",
         "vnf_linux_packets_total{port=\"lan\",direction=\"to\"} 4",
