@@ -97,6 +97,8 @@ impl Builder {
             mtu: interface.mtu,
             vrf: VrfId(interface.vrf as u8),
             nat: interface.nat,
+            ipv4_options: interface.ipv4_options,
+            source_validation: interface.source_validation,
             acl_in: interface.acl_in,
             acl_out: interface.acl_out,
             addresses: interface.addresses.clone(),

@@ -4,6 +4,7 @@ mod measure;
 mod order;
 mod report;
 mod rig;
+mod routes;
 mod scenario;
 mod traffic;
 
@@ -22,7 +23,7 @@ pub use report::{Report, StageCycles};
 /// What to measure.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// A configuration; without one NAT between two ports with [`Self::rules`] rules and 1,000 routes.
+    /// A configuration; without one NAT between two ports with [`Self::rules`] rules and [`Self::routes`] routes.
     pub config: Option<Settings>,
     /// Established flows.
     pub flows: u32,
@@ -39,6 +40,8 @@ pub struct Options {
     pub new_flows: u8,
     /// Rules of the ACL, where no configuration is given.
     pub rules: u32,
+    /// IPv4 routes, where no configuration is given; of many there are some for IPv6 too.
+    pub routes: u32,
 }
 
 /// Measures; it takes two seconds or so longer than [`Options::duration`].

@@ -29,6 +29,12 @@ pub struct Report {
     pub order: Order,
     /// Rules of all ACLs.
     pub rules: u32,
+    /// Routes of the configuration.
+    pub routes: u32,
+    /// Memory of the table in which workers look them up.
+    pub route_table_bytes: usize,
+    /// How long it took to build routes, ACLs and all other tables, in milliseconds.
+    pub tables_built_ms: f64,
     /// Memory reserved for flow state, by the sessions that fit.
     pub bytes_per_session: f64,
     /// The longest turn in microseconds of processor time after all flows had timed out at once.
@@ -53,8 +59,11 @@ pub struct StageCycles {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pages = if self.hugepages { "hugepages" } else { "ordinary pages (slower)" };
-        let Self { flows, size, rules, order, .. } = self;
-        writeln!(f, "{flows} flows, {order}, {size}-octet frames, {rules} rules, {pages}")?;
+        let Self { flows, size, rules, routes, order, .. } = self;
+        writeln!(
+            f,
+            "{flows} flows, {order}, {size}-octet frames, {rules} rules, {routes} routes, {pages}"
+        )?;
         writeln!(f, "{:.2} million packets a second", self.pps / 1e6)?;
         writeln!(f)?;
         writeln!(f, "cycles per packet  {:7.1}", self.cycles_per_packet)?;
@@ -65,6 +74,12 @@ impl fmt::Display for Report {
         }
         writeln!(f, "new session        {:7.1}", self.new_session_cycles)?;
         writeln!(f, "bytes per session  {:7.1}", self.bytes_per_session)?;
+        let mib = self.route_table_bytes as f64 / f64::from(1 << 20);
+        writeln!(
+            f,
+            "route table        {mib:7.1} MiB, built with the rest in {:.0} ms",
+            self.tables_built_ms
+        )?;
         writeln!(
             f,
             "longest turn       {:7.1} µs when all flows end at once",

@@ -31,6 +31,8 @@ pub(super) struct Rig {
     pub(super) hugepages: bool,
     /// Rules of all ACLs.
     pub(super) rules: u32,
+    /// Routes, memory of their table in octets, and how long it took to build all tables in milliseconds.
+    pub(super) routes: (u32, usize, f64),
     _ports: Vec<Port>,
 }
 
@@ -66,7 +68,10 @@ impl Rig {
         }
         let port_macs = ports.iter().map(|port| MacAddr(port.mac())).collect();
         let builder = Builder { eal: eal.clone(), port_macs, workers: 1 };
+        let begun = std::time::Instant::now();
         let tables = Arc::new(builder.build(settings, 1, None)?);
+        let built = begun.elapsed().as_secs_f64() * 1e3;
+        let bytes = tables.routes.iter().map(|table| table.bytes()).sum();
         let mut assembled = assemble(settings, &tables, queues, &pool, &eal, Tick(0))
             .context("no memory for the tables")?;
         let mut worker = assembled.workers.pop().context("no worker")?;
@@ -89,6 +94,7 @@ impl Rig {
             clock: Clock::start(),
             hugepages: eal.hugepages().in_use,
             rules,
+            routes: (settings.routes.len() as u32, bytes, built),
             _ports: ports,
         })
     }

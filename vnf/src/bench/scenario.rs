@@ -61,8 +61,7 @@ impl Scenario {
     }
 }
 
-/// NAT between two ports, hosts behind a router, as many rules as asked of which the last permits the flows, and 1,000
-/// routes.
+/// NAT between two ports, hosts behind a router, as many rules and routes as asked; the last rule permits the flows.
 fn built_in(options: &Options) -> anyhow::Result<Settings> {
     let sessions = room_for(options);
     let pool_bits = (sessions / 32_768).max(1).next_power_of_two().ilog2();
@@ -100,7 +99,8 @@ max_sessions = {sessions}
             "[[neighbor]]\nport = \"wan\"\naddress = \"198.18.0.{gateway}\"\nmac = \"{mac}\"\n"
         )?;
     }
-    for route in 0..ROUTES - 1 {
+    let listed = if options.routes < MANY { options.routes } else { 10 };
+    for route in 0..listed - 1 {
         // Apart from each other, so that none is covered by its neighbours.
         let (high, low) = (20 + route / 250, route % 250);
         let gateway = *GATEWAYS.start() + (route % GATEWAYS.count() as u32) as u8;
@@ -128,7 +128,12 @@ max_sessions = {sessions}
     if options.rules > 0 {
         text += "[[acl.rule]]\naction = \"permit\"\nprotocol = \"udp\"\nsource = \"10.0.0.0/8\"\n";
     }
-    config::parse("the built-in configuration", &text).context("the built-in configuration")
+    let settings = config::parse("the built-in configuration", &text);
+    let mut settings = settings.context("the built-in configuration")?;
+    if options.routes >= MANY {
+        settings.routes.extend(super::routes::internet(options.routes, &settings.routes));
+    }
+    Ok(settings)
 }
 
 /// Sessions for the flows, and for those that come and go where flows are opened all the time.
@@ -217,8 +222,8 @@ fn ipv4(net: IpNet) -> Option<Ipv4Net> {
     }
 }
 
-/// Routes of the built-in configuration.
-const ROUTES: u32 = 1000;
+/// From so many on, routes are made as the Internet's are.
+const MANY: u32 = 10_000;
 /// Host parts of its external gateways.
 const GATEWAYS: std::ops::RangeInclusive<u8> = 2..=9;
 /// Fewer make no sense of the bytes per session.

@@ -11,7 +11,7 @@ use crate::bench::{self, Options, Order};
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
-    /// Configuration file; without one: NAT between two ports and 1,000 routes
+    /// Configuration file; without one: NAT between two ports
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Established flows
@@ -35,18 +35,31 @@ pub(super) struct Arguments {
     /// Rules of the ACL, where no configuration file is given
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     rules: u32,
+    /// IPv4 routes, where no configuration file is given; from 10,000 on with the lengths of the Internet's, and a quarter as
+    /// many for IPv6
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(10..=2_000_000))]
+    routes: u32,
     /// Print one JSON document instead of a table
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<()> {
-    let Arguments { flows, size, packets, order, new_flows, rules, json, .. } = arguments;
+    let Arguments { flows, size, packets, order, new_flows, rules, routes, json, .. } = arguments;
     let config = arguments.config.map(|path| crate::config::load(&path)).transpose();
     let config = config.map_err(|errors| WrongConfig(errors.to_string()))?;
     let duration = Duration::from_secs_f64(arguments.duration);
-    let report =
-        bench::run(&Options { config, flows, size, duration, packets, order, new_flows, rules })?;
+    let report = bench::run(&Options {
+        config,
+        flows,
+        size,
+        duration,
+        packets,
+        order,
+        new_flows,
+        rules,
+        routes,
+    })?;
     if json {
         serde_json::to_writer(&mut *out, &report)?;
         writeln!(out)?;

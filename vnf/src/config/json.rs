@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use super::section::acl::{show_action, show_protocol, show_tcp_flags};
 use super::settings::{
     AclSettings, Addresses, Allocation, Filtering, FilteringByProtocol, Hugepages, Idle,
-    InterfaceSettings, Mapping, Nat44Settings, NatLog, NatRole, RuleSettings, Settings,
+    InterfaceSettings, Ipv4Options, Mapping, Nat44Settings, NatLog, NatRole, RuleSettings, Settings,
+    SourceValidation,
 };
 use super::values::{show_duration, show_mac, show_net, show_ports, show_range};
 
@@ -82,6 +83,15 @@ impl Settings {
         own["name"] = json!(interface.name);
         own["addresses"] = json!(interface.addresses);
         own["mtu"] = json!(interface.mtu);
+        own["ipv4_options"] = json!(match interface.ipv4_options {
+            Ipv4Options::Drop => "drop",
+            Ipv4Options::Pass => "pass",
+        });
+        own["source_validation"] = json!(match interface.source_validation {
+            SourceValidation::Loose => "loose",
+            SourceValidation::Off => "off",
+            SourceValidation::Strict => "strict",
+        });
         if let Some(mac) = interface.mac {
             own["mac"] = json!(show_mac(mac));
         }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 
 use super::ids::{InterfaceId, PortId, VrfId};
-use crate::config::NatRole;
+use crate::config::{Ipv4Options, NatRole, SourceValidation};
 use crate::wire::ethernet::MacAddr;
 
 /// A port or an 802.1Q sub-interface of one.
@@ -27,6 +27,10 @@ pub struct Interface {
     pub vrf: VrfId,
     /// Its side of the NAT.
     pub nat: Option<NatRole>,
+    /// What becomes of IPv4 packets with options that enter here.
+    pub ipv4_options: Ipv4Options,
+    /// Which sources packets that enter here may have.
+    pub source_validation: SourceValidation,
     /// The ACL for packets that enter here.
     pub acl_in: Option<usize>,
     /// The ACL for packets that leave here.
@@ -89,6 +93,7 @@ impl Interface {
 pub struct InterfaceTable {
     interfaces: Vec<Interface>,
     ports: Vec<PortInterfaces>,
+    validate_sources: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -109,7 +114,9 @@ impl InterfaceTable {
         for port in &mut ports {
             port.by_vlan.sort_unstable();
         }
-        Self { interfaces, ports }
+        let validate_sources =
+            interfaces.iter().any(|one| one.source_validation != SourceValidation::Off);
+        Self { interfaces, ports, validate_sources }
     }
 
     /// The interface on which a frame of this VLAN (0: untagged) arrives.
@@ -150,6 +157,12 @@ impl InterfaceTable {
     /// All interfaces, in order, to be changed before the workers have them.
     pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, Interface> {
         self.interfaces.iter_mut()
+    }
+
+    /// Whether some interface asks where the route to a source leads.
+    #[inline]
+    pub fn validate_sources(&self) -> bool {
+        self.validate_sources
     }
 
     /// All interfaces, in order.

@@ -7,6 +7,7 @@ pub mod vrfs;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::config::SourceValidation;
 use crate::engine::burst::Burst;
 use crate::engine::counters::CloseCause;
 use crate::engine::ids::{InterfaceId, NextHopId, Tick};
@@ -223,6 +224,29 @@ pub fn route(meta: &mut Meta, key: &FlowKey, tables: &Tables) -> Result<Option<I
 fn is_broadcast(interface: InterfaceId, destination: IpAddr, tables: &Tables) -> bool {
     let IpAddr::V4(destination) = destination else { return false };
     tables.interfaces.find(interface).is_some_and(|interface| interface.is_broadcast(destination))
+}
+
+/// Whether the route to a packet's source leads back to where the packet came in, as far as that interface asks (RFC 3704).
+pub fn source_is_valid(key: &FlowKey, ingress: InterfaceId, tables: &Tables) -> bool {
+    let asks = tables.interfaces.find(ingress).map(|interface| interface.source_validation);
+    let strict = match asks {
+        None | Some(SourceValidation::Off) => return true,
+        Some(SourceValidation::Loose) => false,
+        Some(SourceValidation::Strict) => true,
+    };
+    if is_from_link_local(key) {
+        return true; // every link has such neighbours
+    }
+    match tables.routes.find(key.vrf, address(key.family, &key.source)) {
+        None | Some(RouteTarget::Discard | RouteTarget::Unreachable | RouteTarget::Vrf(_)) => false,
+        Some(_) if !strict => true,
+        Some(RouteTarget::Connected { interface } | RouteTarget::Local { interface }) => {
+            *interface == ingress.0
+        }
+        Some(RouteTarget::Gateways(gateways)) => {
+            gateways.iter().any(|gateway| gateway.interface == ingress.0)
+        }
+    }
 }
 
 /// Whether packets that go this way through a session still go to the next hop that was decided: false too where that

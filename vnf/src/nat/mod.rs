@@ -80,6 +80,9 @@ impl Nat {
     /// else has to be decided again.
     #[inline]
     fn follow_routes(&self, burst: &mut Burst, flows: &mut Flows, tables: &Tables) {
+        if tables.interfaces.validate_sources() {
+            return; // they may be no longer valid where their packets come in
+        }
         for slot in burst.undecided() {
             let meta = &burst.meta[slot];
             let Some(session) = flows.sessions.find_mut(meta.session) else { continue };
@@ -197,6 +200,9 @@ impl Nat {
         {
             return Err(Verdict::Drop(DropReason::Martian));
         }
+        if meta.kind == Kind::Flow && !forward::source_is_valid(&meta.key, meta.ingress, tables) {
+            return Err(Verdict::Drop(DropReason::SourceValidation));
+        }
         let hairpins = translated
             && meta.direction == Direction::Outbound
             && tables.nat.hairpinning()
@@ -260,6 +266,9 @@ impl Nat {
         let key = meta.key;
         if meta.ingress != InterfaceId::HAIRPIN && forward::is_own_source(&key, tables) {
             return Err(Verdict::Drop(DropReason::Martian));
+        }
+        if !forward::source_is_valid(&key, meta.ingress, tables) {
+            return Err(Verdict::Drop(DropReason::SourceValidation));
         }
         if forward::reaches_nat(&key, tables) {
             match role {

@@ -3,6 +3,7 @@
 use dpdk_bindings::mbuf::{Checksum, Mbuf};
 
 use super::{TOO_SHORT, transport, trim};
+use crate::config::Ipv4Options;
 use crate::engine::ids::InterfaceId;
 use crate::engine::interfaces::Interface;
 use crate::engine::meta::{Family, FlowKey, Form, Kind, Meta};
@@ -29,7 +30,7 @@ pub(super) fn read(
     let total = usize::from(header.total_length.get());
     let header_length = header.header_len();
     if header.version_ihl != 0x45 {
-        with_options(frame, l3, header, &mut meta.key)?;
+        with_options(frame, l3, header, interface, &mut meta.key)?;
     }
     if total < header_length || l3 + total > length {
         return Err(BAD_HEADER);
@@ -100,6 +101,7 @@ fn with_options(
     frame: &[u8],
     l3: usize,
     header: &Ipv4Header,
+    interface: &Interface,
     key: &mut FlowKey,
 ) -> Result<(), Verdict> {
     let length = header.header_len();
@@ -108,7 +110,8 @@ fn with_options(
     }
     let octets = frame.get(l3 + ipv4::HEADER..l3 + length).ok_or(BAD_HEADER)?;
     match options::walk(octets) {
-        options::Options::Fine => Ok(()),
+        options::Options::Fine if interface.ipv4_options == Ipv4Options::Pass => Ok(()),
+        options::Options::Fine => Err(Verdict::Drop(DropReason::Ipv4Options)),
         options::Options::Malformed(at) => {
             // Who is told: the rest of the key is nobody's business.
             key.source = [u32::from_be_bytes(header.source), 0, 0, 0];

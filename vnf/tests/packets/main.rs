@@ -28,6 +28,7 @@ mod routes;
 mod routing;
 mod rule_changes;
 mod rule_log;
+mod sources;
 mod tcp_states;
 mod timeouts;
 mod translation;

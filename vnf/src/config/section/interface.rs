@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::config::reader::{Node, Parsed, Reader};
 use crate::config::report::{Found, Place};
-use crate::config::settings::NatRole;
+use crate::config::settings::{Ipv4Options, NatRole, SourceValidation};
 use crate::config::values::{self, A_NAME};
 
 /// A port or VLAN as read, names unresolved. A `None` in `name`, `device`, `id` and `parent` was
@@ -19,6 +19,7 @@ pub(in crate::config) struct Interface {
     pub(in crate::config) addresses_known: bool,
     pub(in crate::config) device: Option<Found<String>>,
     pub(in crate::config) id: Option<Found<u16>>,
+    pub(in crate::config) ipv4_options: Ipv4Options,
     pub(in crate::config) linux: Option<Found<String>>,
     pub(in crate::config) mac: Option<[u8; 6]>,
     pub(in crate::config) mtu: Option<Found<u16>>,
@@ -27,6 +28,7 @@ pub(in crate::config) struct Interface {
     pub(in crate::config) nat: Option<Found<Option<NatRole>>>,
     pub(in crate::config) parent: Option<Found<String>>,
     pub(in crate::config) place: Place,
+    pub(in crate::config) source_validation: SourceValidation,
     pub(in crate::config) vrf: Option<Found<String>>,
 }
 
@@ -62,6 +64,12 @@ fn common(reader: Reader<'_>) -> Interface {
         addresses_known,
         device: None,
         id: None,
+        ipv4_options: reader
+            .optional("ipv4_options")
+            .and_then(|node| {
+                node.choice(&[("pass", Ipv4Options::Pass), ("drop", Ipv4Options::Drop)])
+            })
+            .unwrap_or_default(),
         linux: reader.optional("linux").and_then(|node| node.string(TAP, tap)),
         mac: reader.optional("mac").and_then(|node| {
             Some(node.string("a MAC address such as \"02:00:00:00:00:01\"", values::mac)?.value)
@@ -74,6 +82,16 @@ fn common(reader: Reader<'_>) -> Interface {
         }),
         parent: None,
         place: reader.place().clone(),
+        source_validation: reader
+            .optional("source_validation")
+            .and_then(|node| {
+                node.choice(&[
+                    ("strict", SourceValidation::Strict),
+                    ("loose", SourceValidation::Loose),
+                    ("off", SourceValidation::Off),
+                ])
+            })
+            .unwrap_or_default(),
         vrf: super::route::vrf(&reader, "vrf"),
     };
     interface.addresses_known &= !reader.finish().contains(&"addresses");

@@ -136,10 +136,14 @@ pub struct InterfaceSettings {
     pub mtu: u16,
     /// The unique name.
     pub name: String,
+    /// What becomes of IPv4 packets with options that enter here.
+    pub ipv4_options: Ipv4Options,
     /// The side of the NAT; `None`: never translated.
     pub nat: Option<NatRole>,
     /// Index into `Settings::ports`.
     pub port: usize,
+    /// Which sources packets that enter here may have.
+    pub source_validation: SourceValidation,
     /// The 802.1Q identifier, 1 to 4094; `None`: the port's untagged traffic.
     pub vlan: Option<u16>,
     /// Index into `Settings::vrfs`.
@@ -153,6 +157,28 @@ pub enum NatRole {
     External,
     /// The subscribers' side.
     Internal,
+}
+
+/// `port.ipv4_options` (RFC 7126). Malformed ones and source routes are always dropped.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Ipv4Options {
+    /// No packet with options passes.
+    Drop,
+    /// Options are passed on as they are.
+    #[default]
+    Pass,
+}
+
+/// `port.source_validation` (RFC 3704).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SourceValidation {
+    /// There must be a route to the source.
+    Loose,
+    /// Any source will do, but for those that no host has.
+    #[default]
+    Off,
+    /// The route to the source must lead back to where the packet came in.
+    Strict,
 }
 
 /// `[[route]]`.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::acl::AclTable;
-use crate::config::NatLog;
+use crate::config::{Ipv4Options, NatLog, SourceValidation};
 use crate::engine::burst::Origin;
 use crate::engine::ids::{Arrival, PortId, VrfId};
 use crate::engine::interfaces::{Interface, InterfaceTable};
@@ -31,6 +31,8 @@ pub(crate) fn tables(neighbors: NeighborTable) -> Tables {
         mtu: 1500,
         vrf: VrfId::DEFAULT,
         nat: None,
+        ipv4_options: Ipv4Options::Pass,
+        source_validation: SourceValidation::Off,
         acl_in: None,
         acl_out: None,
         addresses: Vec::new(),
