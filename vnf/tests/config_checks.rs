@@ -421,7 +421,7 @@ fn what_is_not_said_has_the_contract_s_default() {
             },
             "workers": { "idle": "adaptive" },
             "management": { "socket": "/run/vnf/vnf.sock" },
-            "port": [{ "name": "a", "device": "net_null0", "addresses": [], "mtu": 1500 }],
+            "port": [{ "name": "a", "device": "net_null0", "addresses": [], "mtu": 1500, "ipv4_options": "pass", "source_validation": "off" }],
             "vlan": [], "route": [], "neighbor": [], "sets": {}, "acl": [],
         })
     );
