@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use super::section::acl::{show_action, show_protocol, show_tcp_flags};
 use super::settings::{
     AclSettings, Addresses, Allocation, Filtering, FilteringByProtocol, Hugepages, Idle,
-    InterfaceSettings, Ipv4Options, Mapping, Nat44Settings, NatLog, NatRole, RuleSettings, Settings,
-    SourceValidation,
+    InterfaceSettings, Ipv4Options, Mapping, Nat44Settings, NatLog, NatRole, RuleSettings,
+    Settings, SourceValidation,
 };
 use super::values::{show_duration, show_mac, show_net, show_ports, show_range};
 
