@@ -166,7 +166,7 @@ mod tests {
             Place::Inside => inside.contains(&address),
             Place::Outside => outside.contains(&address),
         };
-        let probes = generate(&rules, 8, 7, [&inside, &outside], may);
+        let probes = generate(&rules, 48, 7, [&inside, &outside], may);
         for rule in &rules.rules {
             let of = |wanted: bool| probes.iter().filter(|p| rule.matches(p) == wanted).count();
             assert!(of(true) >= 4 && of(false) >= 4, "{rule:?}: {} {}", of(true), of(false));
@@ -176,7 +176,7 @@ mod tests {
             assert!(ports.contains(&edge), "{edge}");
         }
         assert!([79, 81, 439, 444].iter().any(|beyond| ports.contains(beyond)));
-        assert_eq!(probes, generate(&rules, 8, 7, [&inside, &outside], may), "the same seed");
+        assert_eq!(probes, generate(&rules, 48, 7, [&inside, &outside], may), "the same seed");
     }
 
     #[test]

@@ -183,6 +183,8 @@ fn eventful_while(workers: usize) -> Vec<String> {
         "[[nat44.forward]]\nprotocol = \"tcp\"\nexternal = \"198.51.100.10:443\"\ninternal = \
          \"10.0.0.5:8443\"",
     );
+    // Each worker has its share of the table: room for all on any of them.
+    let config = config.replace("max_sessions = 1024", "max_sessions = 16_384");
     let mut vnf = Harness::new(config, workers);
     let mut story = Vec::new();
     let mut externals = std::collections::BTreeMap::new();
