@@ -15,8 +15,8 @@ use crate::probe::{Place, Prober};
 
 #[derive(Args, Debug)]
 pub(super) struct Acl {
-    /// The rules as TOML: default = "deny", then [[rule]] with action, and where wanted from ("in" or "out"), protocol,
-    /// source, destination, source_port, destination_port; [lists] in = NAME, out = NAME where counters are checked by the
+    /// The rules as TOML: default = "deny", then `[[rule]]` with action, and where wanted from ("in" or "out"), protocol,
+    /// source, destination, source_port, destination_port; `[lists]` in = NAME, out = NAME where counters are checked by the
     /// stats hook, e.g. stats='vnf show acl --json'
     #[arg(long, value_name = "FILE")]
     rules: PathBuf,

@@ -11,6 +11,7 @@ pub mod mappings;
 pub mod ownership;
 pub mod pool_ranges;
 pub mod port_blocks;
+mod refusals;
 pub mod shares;
 pub mod table;
 pub mod unsolicited;
@@ -20,19 +21,20 @@ use crate::engine::burst::{Burst, Origin};
 use crate::engine::counters::CloseCause;
 use crate::engine::handover::Lanes;
 use crate::engine::ids::{Arrival, InterfaceId, NextHopId, SessionId, Tick, WorkerId};
-use crate::engine::interfaces::Interface;
 use crate::engine::mask::{Mask, Slot};
 use crate::engine::meta::{Direction, Family, FlowKey, Form, Kind, Meta};
 use crate::engine::tables::Tables;
-use crate::engine::verdict::{DropReason, Rejection, Verdict};
+use crate::engine::verdict::{DropReason, Verdict};
 use crate::forward;
-use crate::session::{Decision, Flows, NIL, Plan, tcp};
+use crate::session::{Decision, Flows, NIL, Plan};
 use crate::wire::protocol;
 
 pub use deterministic::Deterministic;
 pub use external_ports::ExternalPorts;
 pub use layout::Layout;
 pub use ownership::Ownership;
+pub use refusals::refusal;
+use refusals::{unadmitted, unmapped};
 pub use table::{Endpoint, Internal, NatTable, OutboundRule};
 
 /// The NAT stage of one worker.
@@ -459,38 +461,6 @@ fn side(direction: Direction) -> NatRole {
     match direction {
         Direction::Outbound => NatRole::Internal,
         Direction::Inbound => NatRole::External,
-    }
-}
-
-/// Why a packet to an external endpoint that nobody has is dropped.
-fn unmapped(number: u8) -> DropReason {
-    match number {
-        protocol::ICMP | protocol::TCP | protocol::UDP => DropReason::NatNoMapping,
-        _ => DropReason::NatUnsupported,
-    }
-}
-
-/// What becomes of a packet that a mapping's filtering refuses. SYNs are answered, but late (RFC 5382 REQ-4); not those
-/// that an ACL might deny (REQ-4a), nor those of internal hosts.
-fn unadmitted(meta: &Meta, tables: &Tables) -> Verdict {
-    const REASON: DropReason = DropReason::NatFiltered;
-    let opens = meta.key.protocol == protocol::TCP
-        && meta.detail & tcp::CONTROL_AND_ACK == tcp::SYN
-        && meta.kind == Kind::Flow
-        && meta.form != Form::Fragment;
-    let unguarded = |interface: &Interface| interface.acl_in.is_none();
-    if opens && tables.interfaces.find(meta.ingress).is_some_and(unguarded) {
-        Verdict::Wait(REASON)
-    } else {
-        Verdict::Drop(REASON)
-    }
-}
-
-/// What a packet is told that could not be mapped (RFC 6888 REQ-11b).
-pub fn refusal(reason: DropReason, direction: Direction) -> Verdict {
-    match direction {
-        Direction::Outbound => Verdict::Reject(Rejection::HostUnreachable, reason),
-        Direction::Inbound => Verdict::Drop(reason),
     }
 }
 
