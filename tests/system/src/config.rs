@@ -15,14 +15,29 @@ pub struct Config {
     pub default_route: &'static str,
     /// Whether the VNF runs in a namespace of its own, with taps for the services there.
     pub boxed: bool,
+    /// More keys of the internal port, as TOML lines.
+    pub lan: &'static str,
     /// More keys of the external port, as TOML lines.
     pub wan: &'static str,
+    /// A third port with a host of its own.
+    pub third: Option<Third>,
     /// More keys of `[nat44]`, as TOML lines.
     pub nat: &'static str,
     /// Rules of the list that the internal port asks, as TOML; what none matches is permitted.
     pub rules: &'static str,
     /// More tables, as TOML.
     pub more: &'static str,
+}
+
+/// A third port and the host behind it.
+#[derive(Clone)]
+pub struct Third {
+    /// The port's addresses and what else it has, as TOML lines.
+    pub keys: &'static str,
+    /// The host's address and prefix length.
+    pub host: &'static str,
+    /// The port's address, the host's default gateway.
+    pub gateway: &'static str,
 }
 
 impl Default for Config {
@@ -33,7 +48,9 @@ impl Default for Config {
             pool: "198.51.100.10-198.51.100.13",
             default_route: "0.0.0.0/0",
             boxed: false,
+            lan: "",
             wan: "",
+            third: None,
             nat: "",
             rules: "",
             more: "",
@@ -55,13 +72,21 @@ impl Config {
             pool,
             default_route,
             boxed,
+            lan: lan_keys,
             wan: wan_keys,
+            third,
             nat,
             rules,
             more,
         } = self;
         let [tap_lan, tap_wan] =
             ["linux = \"xlan\"", "linux = \"xwan\""].map(|key| if *boxed { key } else { "" });
+        let third = third.as_ref().map_or_else(String::new, |Third { keys, .. }| {
+            let device = format!("net_tap2,iface={}", third_tap(wan));
+            let head =
+                format!("name = \"third\"\ndevice = \"{device}\"\nmac = \"02:00:00:00:00:03\"");
+            format!("[[port]]\n{head}\n{keys}")
+        });
         let [main, worker] = cores();
         let workers = vec![worker.to_string(); *workers].join(", ");
         let socket = socket.display();
@@ -83,6 +108,7 @@ mac = "02:00:00:00:00:01"
 nat = "internal"
 acl_in = "from-lan"
 {tap_lan}
+{lan_keys}
 
 [[port]]
 name = "wan"
@@ -92,6 +118,7 @@ mac = "02:00:00:00:00:02"
 nat = "external"
 {tap_wan}
 {wan_keys}
+{third}
 
 [[route]]
 prefix = "{default_route}"
@@ -110,6 +137,11 @@ default = "permit"
 "#
         )
     }
+}
+
+/// The name of the third port's interface, made from that of the external one.
+pub(crate) fn third_tap(wan: &str) -> String {
+    format!("{wan}x")
 }
 
 /// A core for management and helpers, and one for the workers; the same where there is only one.

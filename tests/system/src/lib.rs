@@ -12,7 +12,7 @@ mod world;
 use std::time::{Duration, Instant};
 
 pub use bench::Bench;
-pub use config::{Config, cores};
+pub use config::{Config, Third, cores};
 pub use namespace::Namespace;
 pub use vnf::{Vnf, pktgen, program};
 pub use world::{SERVER, World, pooled};

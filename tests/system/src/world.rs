@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::config::Config;
+use crate::config::{Config, Third, third_tap};
 use crate::namespace::{Namespace, ip};
 use crate::vnf::{Vnf, program};
 
@@ -24,10 +24,13 @@ pub struct World {
     pub lan: Namespace,
     /// The Internet.
     pub wan: Namespace,
+    /// The host behind the third port, if there is one.
+    pub third: Option<Namespace>,
     /// The internal host's interface.
     pub lan_tap: String,
     /// The far router's interface.
     pub wan_tap: String,
+    third_host: Option<Third>,
     dir: TempDir,
     _turn: MutexGuard<'static, ()>,
 }
@@ -57,6 +60,7 @@ impl World {
         let (lan, wan) = (Namespace::new("lan")?, Namespace::new("wan")?);
         std::fs::write(file(&dir), config.text(&lan_tap, &wan_tap, &socket(&dir)))?;
         let home = config.boxed.then(|| Namespace::new("box")).transpose()?;
+        let third = config.third.as_ref().map(|_| Namespace::new("third")).transpose()?;
         for setting in ["all", "default"] {
             let setting = format!("net.ipv6.conf.{setting}.disable_ipv6=0");
             home.iter()
@@ -64,7 +68,18 @@ impl World {
         }
         let log = dir.path().join("vnf.log");
         let vnf = Vnf::spawn(&file(&dir), &socket(&dir), &log, home.as_ref())?;
-        Ok(Some(Self { vnf, home, lan, wan, lan_tap, wan_tap, dir, _turn: turn }))
+        Ok(Some(Self {
+            vnf,
+            home,
+            lan,
+            wan,
+            third,
+            lan_tap,
+            wan_tap,
+            third_host: config.third.clone(),
+            dir,
+            _turn: turn,
+        }))
     }
 
     /// Gives each host its end of the taps.
@@ -73,6 +88,10 @@ impl World {
         attach(from, &self.lan, &self.lan_tap, "02:00:00:00:01:02", "10.0.0.2/24")?;
         attach(from, &self.wan, &self.wan_tap, "02:00:00:00:02:fe", "198.51.100.254/24")?;
         self.lan.ip(&["route", "add", "default", "via", "10.0.0.1"])?;
+        if let (Some(third), Some(Third { host, gateway, .. })) = (&self.third, &self.third_host) {
+            attach(from, third, &third_tap(&self.wan_tap), "02:00:00:00:03:02", host)?;
+            third.ip(&["route", "add", "default", "via", gateway])?;
+        }
         Ok(())
     }
 
