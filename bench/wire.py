@@ -172,7 +172,10 @@ def sample(system, pktgen: str, flows: int, seconds: float, folder: str) -> dict
             command += ["-p", port]
         if os.path.exists(report):
             os.unlink(report)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120 + seconds, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60 + seconds, check=False)
+        except subprocess.TimeoutExpired as failure:
+            raise Failed("pktgen does not come to an end") from failure
         if not os.path.exists(report):
             raise Failed(f"pktgen: {done.stderr.strip()}")
         with open(report, encoding="utf-8") as file:
